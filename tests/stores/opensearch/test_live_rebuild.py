@@ -102,7 +102,7 @@ class Traffic:
     async def _handle(self, command) -> None:
         attempt = OneTry(offset=self._offset)
         self._offset += 1
-        (event,) = await mailbox(command, attempt, self._boxes)
+        event, *_ = await mailbox(command, attempt, self._boxes)  # at times a fold is ordered too
         *workers, memory = self._ports
         await handle(event, attempt, memory)
         worker = self._generator.choice(workers)
