@@ -142,13 +142,19 @@ class OpenSearchClient:
             raise _unavailable(error) from error
         return found
 
-    async def many(self, index: str, ids: list[str], *, routing: str, source: Any) -> list[Body]:
-        """Return those of the documents that exist, as they are now."""
+    async def many(
+        self, index: str, ids: list[str], *, routing: str, source: Any, as_searched: bool = False
+    ) -> list[Body]:
+        """Return those of the documents that exist: as they are now, or `as_searched`.
+
+        A search finds a document from the next refresh of its shard on.
+        """
         if not ids:
             return []
         body = {"docs": [{"_id": each, "routing": routing, "_source": source} for each in ids]}
         try:
-            answer = await self._tried(self._client.mget(index=index, body=body))
+            params = {"realtime": str(not as_searched).lower()}
+            answer = await self._tried(self._client.mget(index=index, body=body, params=params))
         except NotFoundError as error:
             raise _unavailable(error) from error
         if errors := [each["error"] for each in answer["docs"] if "error" in each]:

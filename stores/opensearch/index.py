@@ -164,7 +164,7 @@ class OpenSearchIndex(SearchIndex):
         return document.received_at_ms, document.message_id
 
     async def indexed(self, user_id: UserId, message_ids: Sequence[MessageId]) -> set[str]:
-        found = await self._many(user_id, message_ids, ["message_id"])
+        found = await self._many(user_id, message_ids, ["message_id"], as_searched=True)
         return {each["_source"]["message_id"] for each in found}
 
     async def mark_unfilled(self, user_id: UserId) -> None:
@@ -270,10 +270,17 @@ class OpenSearchIndex(SearchIndex):
         return found
 
     async def _many(
-        self, user_id: UserId, message_ids: Sequence[MessageId], source: list[str]
+        self,
+        user_id: UserId,
+        message_ids: Sequence[MessageId],
+        source: list[str],
+        *,
+        as_searched: bool = False,
     ) -> list[Body]:
         ids = [document_id(user_id, each) for each in message_ids]
-        return await self._client.many(self._index, ids, routing=user_id, source=source)
+        return await self._client.many(
+            self._index, ids, routing=user_id, source=source, as_searched=as_searched
+        )
 
 
 def _action(name: str, user_id: UserId, message_id: MessageId) -> Body:

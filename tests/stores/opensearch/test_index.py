@@ -2,10 +2,12 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 import pytest
 
 from mail.errors import StoreUnavailable
+from mail.ids import new_id
 from mail.query.planner import IndexQuery
 from mail.query.tree import Not, WordsNode
 from schemas.search import IndexedTo
@@ -49,6 +51,26 @@ async def test_a_phrase_that_ends_in_a_beginning_is_decided_by_the_documents(ind
     assert await names(leaf) == ids("c", "a")
     assert await names(Not(leaf)) == ids("d", "b")
     assert await index.count("ann", IndexQuery(text=Not(leaf)), limit=9) == 2
+
+
+async def test_a_message_that_searches_do_not_find_yet_is_not_indexed(config) -> None:
+    """A search looks elsewhere for the messages that the index lacks."""
+    index = OpenSearchIndex(replace(config, prefix=f"test-{new_id()}", refresh="1h"))
+    written = document("a", body="river")
+    id_ = written.message_id
+    await index.mark_indexed("ann", IndexedTo("e", 1))  # makes the indices
+    adding = asyncio.create_task(index.add(written))
+    query = IndexQuery(text=WordsNode(("river",)))
+    async with asyncio.timeout(60):
+        while not await index.highlight("ann", query.text, [id_]):  # the document is there
+            await asyncio.sleep(0.02)
+    assert (await index.find("ann", query, limit=9)).positions == []
+    assert await index.indexed("ann", [id_]) == set()
+    await index._client.refresh(index._index)
+    await adding
+    assert await index.indexed("ann", [id_]) == {id_}
+    assert [found for _, found in (await index.find("ann", query, limit=9)).positions] == [id_]
+    await index.close()
 
 
 async def test_two_processes_raise_the_progress_and_it_never_falls(index, config) -> None:
