@@ -30,13 +30,14 @@ def objects_config(config: Config) -> ObjectsConfig:
     """Raises BadSetting: a file cannot be read."""
     url = config.s3
     if url is None:
-        access_key, secret_key = keys(existing(config.home))
+        home = existing(config.home)
+        access_key, secret_key = keys(home)
         return ObjectsConfig(
             endpoint=f"http://127.0.0.1:{config.s3_port}",
             access_key=access_key,
             secret_key=secret_key,
             bucket=BUCKET,
-            folder=bucket_folder(existing(config.home)),
+            folder=bucket_folder(home),
         )
     return ObjectsConfig(
         endpoint=f"http{'s' * url.tls}://{url.servers[0]}",

@@ -20,6 +20,12 @@ class PausedSession(ScopedSession):
         self.at, self.requests = at, 0
         self.is_paused, self.go_on = asyncio.Event(), asyncio.Event()
 
+    async def until_paused(self, work: asyncio.Task[Any]) -> None:
+        """Return when the session has stopped, or when `work`, which uses it, has ended."""
+        pause = asyncio.create_task(self.is_paused.wait())
+        await asyncio.wait([work, pause], return_when=asyncio.FIRST_COMPLETED)
+        pause.cancel()
+
     async def read(self, cql: str, *values: Any) -> list[Row]:
         await self._step()
         return await super().read(cql, *values)

@@ -60,10 +60,7 @@ async def test_no_cell_of_the_late_owner_survives(
     command = a_change(ann, chance, "late")
     late_session.arm(chance.randrange(1, 16))
     paused = asyncio.create_task(late.commit(command))
-    await asyncio.wait(
-        [paused, asyncio.create_task(late_session.is_paused.wait())],
-        return_when=asyncio.FIRST_COMPLETED,
-    )
+    await late_session.until_paused(paused)
     has_finished = (await owner.load("ann")).seq == command.entry.seq
     winner = ann if has_finished else before
     for number in range(chance.randrange(1, 4)):
@@ -91,12 +88,10 @@ async def test_a_step_that_was_cut_short_is_finished_by_the_next_owner(
         command = ann.move("a", "archive", "trash")
         cut.arm(at)
         step = asyncio.create_task(first.commit(command))
-        pause = asyncio.create_task(cut.is_paused.wait())
-        await asyncio.wait([step, pause], return_when=asyncio.FIRST_COMPLETED)
+        await cut.until_paused(step)
         cut.at = -1
         step.cancel()
-        pause.cancel()
-        await asyncio.gather(step, pause, return_exceptions=True)
+        await asyncio.gather(step, return_exceptions=True)
         seen = await reader.state("ann")
         assert seen in (before.state, ann.state)
         assert len(await reader.journal("ann", since_seq=0, limit=9)) == seen.seq
@@ -122,9 +117,7 @@ async def test_a_writer_without_a_lease_sends_no_statement_and_goes_on_with_a_ne
         command = ann.move("a", "archive", "trash")
         paused.arm(at)
         step = asyncio.create_task(store.commit(command))
-        pause = asyncio.create_task(paused.is_paused.wait())
-        await asyncio.wait([step, pause], return_when=asyncio.FIRST_COMPLETED)
-        pause.cancel()
+        await paused.until_paused(step)
         was_paused, writes = paused.is_paused.is_set(), paused.writes
         now_ms += 6_000
         paused.go_on.set()
@@ -183,9 +176,7 @@ async def test_a_late_owner_does_not_delete_a_step_that_another_has_finished(
             await CassandraMailStore(late).commit(ann.deliver("late"))
         paused.arm(at)
         claim = asyncio.create_task(second.load("ann"))
-        pause = asyncio.create_task(paused.is_paused.wait())
-        await asyncio.wait([claim, pause], return_when=asyncio.FIRST_COMPLETED)
-        pause.cancel()
+        await paused.until_paused(claim)
         await late.write(late.kept)
         third = CassandraMailStore(late)
         winner = ann if (await third.load("ann")).seq == ann.state.seq else before
