@@ -21,7 +21,6 @@ import msgspec
 
 from cli.backup import manifest as form
 from cli.backup.backup import LEFT_OUT, Backup, Log
-from cli.backup.framed_file import FramedFile
 from cli.config.config import Config
 from cli.wiring.cassandra_stores import cluster_config, schemas
 from cli.wiring.profile import adapters
@@ -34,6 +33,7 @@ from stores.cassandra.backup.tables import OTHERS, VIEWS
 from stores.cassandra.migrations import check_versions
 from stores.cassandra.session import CassandraSession
 from streams.config import Bootstrap
+from streams.framed_file import FramedFile
 from streams.readers import log_snapshot
 
 log = logging.getLogger(__name__)

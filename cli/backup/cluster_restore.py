@@ -21,7 +21,6 @@ from typing import TypeVar
 from agents.mailbox_rebuild import HeadReader
 from cli.backup import manifest as form
 from cli.backup.cluster_backup import CONTENTS, ROWS, CopiedContent, known_schemas, schema_name
-from cli.backup.framed_file import values
 from cli.config.config import Config
 from cli.wiring.cassandra_stores import CassandraStores, owner_config, owner_session, schemas
 from cli.wiring.embedded import Adapters
@@ -42,6 +41,7 @@ from stores.cassandra.session import CassandraSession
 from stores.cassandra.submissions import CassandraSubmissions
 from stores.cassandra.uploads import CassandraUploads
 from stores.opensearch.index import OpenSearchIndex
+from streams.framed_file import values
 from streams.readers.log_snapshot import first_written
 from streams.topics.access_rules import SETUP
 

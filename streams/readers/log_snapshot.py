@@ -11,6 +11,7 @@ The snapshot holds:
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from contextlib import closing
 from pathlib import Path
 
 import msgspec
@@ -19,6 +20,7 @@ from aiokafka import TopicPartition
 from mail.errors import BrokerUnavailable, Fatal
 from schemas.events.mailbox_events import Position
 from streams.config import Bootstrap
+from streams.framed_file import FramedFile, values
 from streams.log_client import GroupsTopics, LogClient, Offsets
 from streams.origin_header import header_of
 from streams.publisher import KafkaPublisher
@@ -29,8 +31,6 @@ _log = logging.getLogger(__name__)
 _BATCH_RECORDS = 200  # acknowledged together
 _BATCH_BYTES = 4 * 1024 * 1024
 _RETRY_S = 0.5
-_LENGTH_BYTES = 4
-_encode = msgspec.msgpack.Encoder().encode
 
 
 class UnconsumedRecord(msgspec.Struct, frozen=True, array_like=True):
@@ -42,9 +42,6 @@ class UnconsumedRecord(msgspec.Struct, frozen=True, array_like=True):
     headers: tuple[tuple[str, bytes], ...] = ()
     partition: int | None = None  # to publish it to; None: chosen by the key
     stood_at: tuple[int, int] | None = None  # partition, offset; None: backup of an older version
-
-
-_decode = msgspec.msgpack.Decoder(UnconsumedRecord).decode
 
 
 class SnapshotTrimmed(BrokerUnavailable):
@@ -152,23 +149,23 @@ async def write(path: Path, records: AsyncIterator[UnconsumedRecord]) -> dict[st
     Marks of dead letters are not counted.
     """
     counts: dict[str, int] = {}
-    with path.open("wb") as file:
+    with closing(FramedFile(path)) as file:
         async for record in records:
-            raw = _encode(record)
-            file.write(len(raw).to_bytes(_LENGTH_BYTES, "big") + raw)
+            file.add(record)
             is_mark = record.value is None  # on dead.letters
             counts[record.topic] = counts.get(record.topic, 0) + (not is_mark)
     return counts
 
 
 def read(path: Path) -> Iterator[UnconsumedRecord]:
-    """Yield the records of a file made by `write`. Raises Fatal: this version has no such topic."""
-    with path.open("rb") as file:
-        while prefix := file.read(_LENGTH_BYTES):
-            record = _decode(file.read(int.from_bytes(prefix, "big")))
-            if record.topic not in BY_NAME:
-                raise Fatal(f"{path}: there is no topic {record.topic} here")
-            yield record
+    """Yield the records of a file made by `write`.
+
+    Raises Fatal: the file is damaged, or this version has no such topic.
+    """
+    for record in values(path, UnconsumedRecord):
+        if record.topic not in BY_NAME:
+            raise Fatal(f"{path}: there is no topic {record.topic} here")
+        yield record
 
 
 def _labelled(record: UnconsumedRecord, epochs: Mapping[str, str]) -> UnconsumedRecord:

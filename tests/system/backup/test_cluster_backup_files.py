@@ -14,12 +14,12 @@ from cli.backup.cluster_backup import (
     known_schemas,
 )
 from cli.backup.cluster_restore import pending
-from cli.backup.framed_file import FramedFile, values
 from cli.backup.manifest import Manifest, NotABackup, Sums
 from cli.backup.restore import restore
 from cli.config.config import Config, load
 from mail.errors import Fatal, Refused
 from stores.cassandra.backup.rows import CopiedRows
+from streams.framed_file import FramedFile, values
 
 USERS = CopiedRows("setting", ("name", "row"), [("a", b"1"), ("b", None)])
 MANIFEST = Manifest(

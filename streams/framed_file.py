@@ -1,4 +1,4 @@
-"""File of msgpack values, each preceded by its length. SHA256SUMS has its checksum."""
+"""File of msgpack values, each preceded by its length. Its checksum is kept elsewhere."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -16,7 +16,7 @@ T = TypeVar("T")
 class FramedFile:
     """Writes a new file. `check_room` is called with the octets of each value before it."""
 
-    def __init__(self, path: Path, check_room: Callable[[int], None]) -> None:
+    def __init__(self, path: Path, check_room: Callable[[int], None] = lambda _: None) -> None:
         self.path = path
         self._check_room = check_room
         self._file = path.open("xb")
