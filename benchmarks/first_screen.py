@@ -31,7 +31,7 @@ from api.rest.message_lists import list_messages
 from api.rest.responses import json_response
 from api.rest.start import get_start
 from benchmarks.fixtures import delivery
-from cli.wiring.cassandra_stores import prepare_cluster, schemas, secret_name
+from cli.wiring.cassandra_stores import schemas, secret_name
 from schemas.directory import Session
 from schemas.ids import DomainId, UserId
 from stack.secrets import known
@@ -39,7 +39,7 @@ from stores.cassandra.mail_store.store import CassandraMailStore
 from stores.cassandra.migrations import check_versions
 from stores.cassandra.session import CassandraSession, ClusterConfig
 from stores.redis.client import RedisClient, Script
-from tests.support.cassandra import CassandraNode
+from tests.support.cassandra import CassandraNode, prepare_cluster
 from tests.support.edge_world import World
 from tests.support.redis import RedisServer
 

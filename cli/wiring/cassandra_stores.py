@@ -87,14 +87,6 @@ def config_of(config: Config) -> ClusterConfig:
     return owner_config(config) if config.user == OWNER else cluster_config(config, config.user)
 
 
-async def prepare_cluster(owner: ClusterConfig, home: Path, *, runs_here: bool = True) -> None:
-    """Create or migrate all tables, and let each process sign in. Raises as the steps do."""
-    if runs_here:
-        await take_over_cluster(owner)
-    await migrate_tables(owner)
-    await let_processes_in(owner, home)
-
-
 async def take_over_cluster(owner: ClusterConfig) -> None:
     """Let the owner be the only superuser of a cluster that runs here. Raises as `take_over`."""
     try:

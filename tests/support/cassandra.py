@@ -2,8 +2,10 @@
 
 from pathlib import Path
 
+from cli.wiring.cassandra_stores import let_processes_in, migrate_tables, take_over_cluster
 from stack.engines.cassandra import CassandraConfig, cassandra
 from stack.state_folder import StateFolder
+from stores.cassandra.session import ClusterConfig
 from tests.support import ROOT
 from tests.support.broker import free_ports
 from tests.support.engine import Engine
@@ -20,3 +22,11 @@ class CassandraNode(Engine):
             lib=JARS, port=self.port, storage_port=storage_port, heap_max_mib=768
         )
         super().__init__(cassandra(StateFolder(folder / "home"), config), folder / "out.log")
+
+
+async def prepare_cluster(owner: ClusterConfig, home: Path, *, runs_here: bool = True) -> None:
+    """Make all tables and let each process sign in, with the steps of the role `setup`."""
+    if runs_here:
+        await take_over_cluster(owner)
+    await migrate_tables(owner)
+    await let_processes_in(owner, home)

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from cli.wiring.cassandra_stores import prepare_cluster, schemas, secret_name
+from cli.wiring.cassandra_stores import schemas, secret_name
 from schemas.cql.tables import Table
 from stack.secrets import known
 from stores.cassandra.mail_store.store import CassandraMailStore
@@ -22,7 +22,7 @@ from stores.cassandra.roles import take_over
 from stores.cassandra.session import CassandraSession, ClusterConfig, Row, Statement
 from stores.s3.objects import ObjectsConfig, S3Objects
 from stores.write_check import WriteCheck, always_writable
-from tests.support.cassandra import CassandraNode
+from tests.support.cassandra import CassandraNode, prepare_cluster
 from tests.support.versitygw import VersityGw
 
 _scopes = count()

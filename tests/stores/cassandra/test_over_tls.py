@@ -15,7 +15,6 @@ from cli.wiring.cassandra_stores import (
     CassandraStores,
     cluster_config,
     owner_config,
-    prepare_cluster,
 )
 from mail.errors import Fatal, StoreUnavailable
 from stack.engines.cassandra import configuration_path
@@ -23,7 +22,7 @@ from stack.state_folder import StateFolder
 from stack.supervision.probes import CassandraProbe
 from stores.cassandra.directory.store import CassandraDirectory
 from stores.cassandra.session import CassandraSession, ClusterConfig
-from tests.support.cassandra import CassandraNode
+from tests.support.cassandra import CassandraNode, prepare_cluster
 from tests.support.certificates import ServerCertificate, make_certificate
 
 pytestmark = pytest.mark.distributed
