@@ -1,8 +1,10 @@
 """Pages for operators: what they show, acts with a recent sign-in, and who does not see them."""
 
+import asyncio
+
 import pytest
 from msgspec import structs
-from playwright.async_api import expect
+from playwright.async_api import Response, Route, expect
 
 from mail.clock import now_ms
 from mail.sending.own_limits import OwnLimits
@@ -78,6 +80,39 @@ async def test_an_operator_looks_and_acts(browser, world) -> None:
     assert watched.bad == []
 
 
+def is_change(answer: Response) -> bool:
+    return answer.request.method == "PATCH" and answer.url.endswith("/v1/admin/users/bob")
+
+
+async def test_what_is_typed_while_a_form_is_read_again_stays(browser, world) -> None:
+    await filled(world)
+    watched = await opened(browser, world, path="/admin/users")
+    page, changed, read_again = watched.page, asyncio.Event(), asyncio.Event()
+
+    async def late(route: Route) -> None:
+        if route.request.method == "GET" and changed.is_set():
+            await read_again.wait()
+        await route.continue_()
+
+    await page.route("**/v1/admin/users/bob", late)
+    await page.get_by_role("row", name="bob@").get_by_role("button", name="Room and").click()
+    form = page.get_by_role("form", name="bob@postriver.test")
+    hour, room = form.get_by_label("Mails sent an hour"), form.get_by_label("Room in GiB")
+    await expect(form).to_contain_text("0 mails")
+    await hour.fill("5")
+    changed.set()
+    async with page.expect_response(is_change):
+        await form.get_by_role("button", name="Save").click()
+    await hour.fill("9")
+    await room.fill("2")
+    await world.deliver(name="bob")
+    read_again.set()
+    await expect(form).to_contain_text("1 mail")
+    await expect(hour).to_have_value("9")
+    await expect(room).to_have_value("2")
+    assert watched.bad == []
+
+
 async def test_limits_and_keys_of_a_domain_are_changed(browser, world) -> None:
     await filled(world)
     watched = await opened(browser, world, path="/admin/domains")
@@ -100,9 +135,10 @@ async def test_limits_and_keys_of_a_domain_are_changed(browser, world) -> None:
     await page.get_by_role("link", name="Users").click()
     await page.get_by_role("row", name="bob@").get_by_role("button", name="Room and").click()
     form = page.get_by_role("form", name="bob@postriver.test")
+    hour = form.get_by_label("Mails sent an hour")
     for value, limits in (("5", {"mails_per_hour": 5}), ("", {})):
-        await form.get_by_label("Mails sent an hour").fill(value)
-        async with page.expect_response("**/v1/admin/users/bob") as answered:
+        await hour.fill(value)
+        async with page.expect_response(is_change) as answered:
             await form.get_by_role("button", name="Save").click()
         assert (await (await answered.value).json())["limits"] == limits
     bob = await world.directory.user("bob")

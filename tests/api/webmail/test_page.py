@@ -46,6 +46,17 @@ async def test_mail_appears_is_read_by_keyboard_and_is_gone_after_signing_out(br
     assert watched.bad == []
 
 
+async def test_a_wrong_password_leaves_the_address_in_its_field(browser, world) -> None:
+    page = await (await browser.new_context(locale="en-GB")).new_page()
+    await page.goto(world.url)
+    await page.get_by_label("Address").fill("alice@postriver.test")
+    await page.get_by_label("Password", exact=True).fill("not hers")
+    await page.keyboard.press("Enter")
+    await expect(page.get_by_role("alert")).to_have_text("Address or password is wrong.")
+    await expect(page.get_by_label("Address")).to_have_value("alice@postriver.test")
+    await expect(page.get_by_role("button", name="Sign in")).to_be_enabled()
+
+
 async def test_a_conversation_shows_own_answers_and_grows_while_it_is_open(browser, world) -> None:
     first = b"Message-ID: <1@x.test>\r\n" + PLAIN % b"Plan"
     answer = b"Message-ID: <2@x.test>\r\nReferences: <1@x.test>\r\n" + (PLAIN % b"Re: Plan")

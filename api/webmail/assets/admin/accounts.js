@@ -45,8 +45,8 @@ function UserLimits({ id }) {
     if (await act("PATCH", `/v1/admin/users/${id}`, body)) { toast(t("admin.changed")); read(); }
   };
   return html`<form class="identity" onSubmit=${save} aria-label=${answer.address}><p class="whole"><strong><bdi>${answer.address}</bdi></strong> ${t("admin.users.used", { size: size(quota.used_bytes), n: quota.used_mails })}</p>
-    <label>${t("admin.users.bytes")}<input type="number" name="room" min="0" step="any" value=${quota.limit_bytes === null ? "" : quota.limit_bytes / GB} /></label>
-    <label>${t("admin.users.mails")}<input type="number" name="mails" min="0" value=${quota.limit_mails ?? ""} /></label>
+    <label>${t("admin.users.bytes")}<input type="number" name="room" min="0" step="any" defaultValue=${quota.limit_bytes === null ? "" : quota.limit_bytes / GB} /></label>
+    <label>${t("admin.users.mails")}<input type="number" name="mails" min="0" defaultValue=${quota.limit_mails ?? ""} /></label>
     <${LimitFields} limits=${limits} />
     <footer><p class="hint grow">${t("admin.users.limits.hint")}</p><button type="submit" class="primary">${t("save")}</button></footer></form>`;
 }

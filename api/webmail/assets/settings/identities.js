@@ -41,7 +41,7 @@ function Identity({ identity, attempt, isOnly }) {
     toast(t("settings.saved"));
   };
   return html`<form class="identity" onSubmit=${save}>
-    <label>${t("settings.name")}<input type="text" name="name" maxlength="100" value=${identity.name} /></label>
+    <label>${t("settings.name")}<input type="text" name="name" maxlength="100" defaultValue=${identity.name} /></label>
     <label>${t("address")}<select name="address">${[...new Set([identity.address, ...me.value.addresses])].map((one) => html`<option key=${one} selected=${one === identity.address}>${one}</option>`)}</select></label>
     <label class="whole">${t("settings.signature")}<textarea name="signature" rows="3" maxlength="2000">${identity.signature_text}</textarea></label>
     <footer>${identity.is_default ? html`<span class="chip">${t("settings.isDefault")}</span>` : html`<button type="button" class="quiet" onClick=${() => attempt("PATCH", path, { is_default: true })}>${t("settings.makeDefault")}</button>`}

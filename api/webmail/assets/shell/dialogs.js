@@ -41,7 +41,7 @@ function Time({ run: chosen, at = null, verb = t("send") }) {
   const first = wallTime(new Date(Date.now() + 60_000)), value = wallTime(at ? new Date(at) : new Date(Date.now() + 3_600_000));
   const submit = (event) => { event.preventDefault(); const { value: wall } = event.target.elements.at; close(); chosen(moment(wall)); };
   return html`<${Dialog} title=${t("send.later")} onClose=${close}><form onSubmit=${submit}>
-    <input type="datetime-local" name="at" required autofocus aria-label=${t("send.own")} min=${first} value=${value} />
+    <input type="datetime-local" name="at" required autofocus aria-label=${t("send.own")} min=${first} defaultValue=${value} />
     <footer><button type="button" onClick=${close}>${t("cancel")}</button><button type="submit" class="primary">${verb}</button></footer></form></${Dialog}>`;
 }
 

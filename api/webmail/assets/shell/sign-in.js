@@ -38,7 +38,7 @@ function Form({ address }) {
     <h1>${t("signIn")}</h1>
     <p class="notice" role="alert" id="notice">${notice.value}</p>
     <label for="address">${t("address")}</label>
-    <input id="address" name="address" type="email" value=${address} autocomplete="username" autocapitalize="none" spellcheck=${false} required maxlength="320" aria-describedby="notice" />
+    <input id="address" name="address" type="email" defaultValue=${address} autocomplete="username" autocapitalize="none" spellcheck=${false} required maxlength="320" aria-describedby="notice" />
     <label for="password">${t("password")}</label>
     <div class="with-button"><input id="password" name="password" type=${shown ? "text" : "password"} autocomplete="current-password" required maxlength="1024" aria-describedby="notice" />
       <${IconButton} icon="eye" words=${t(shown ? "password.hide" : "password.show")} aria-pressed=${shown} onClick=${() => setShown(!shown)} /></div>
