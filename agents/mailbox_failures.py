@@ -134,10 +134,10 @@ async def _end_if_sound(answer: CommandAnswered, ports: MailboxPorts) -> Command
     user_id = answer.user_id
     if answer.outcome == REFUSED or await ports.suspended.reason(user_id) is None:
         return answer
-    differences = (await ports.store.check(user_id)).differences
-    if differences:
-        first = differences[0]
-        detail = f"still set aside: {len(differences)} differences, such as {first.part}: "
+    report = await ports.store.check(user_id)
+    if report.differences:
+        first = report.differences[0]
+        detail = f"still set aside: {report.number} differences, such as {first.part}: "
         return msgspec.structs.replace(answer, outcome=REFUSED, detail=detail + first.what)
     await ports.suspended.remove(user_id)
     _log.warning("mailbox of user %s is no longer set aside", user_id)

@@ -30,9 +30,14 @@ async def rebuild_all_outlines(ports: OutlinePorts) -> tuple[int, int]:
 
 async def rebuild_outlines(user_id: UserId, ports: OutlinePorts) -> tuple[int, int]:
     """Rebuild the outlines of one mailbox; return the number of contents, and of changes."""
-    report = await ports.store.check(user_id)
-    mail_ids = {message.mail_id for message in report.messages if not message.destroyed}
-    return len(mail_ids), await _rebuild(mail_ids, ports)
+    contents = changed = 0
+    after = ""
+    while rows := await ports.store.by_id(user_id, after_id=after, limit=PAGE):
+        mail_ids = {row.mail_id for row in rows}
+        contents += len(mail_ids)
+        changed += await _rebuild(mail_ids, ports)
+        after = rows[-1].message_id
+    return contents, changed
 
 
 async def _rebuild(mail_ids: Iterable[MailId], ports: OutlinePorts) -> int:

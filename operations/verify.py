@@ -1,21 +1,23 @@
 """verify: compare views, contents, outlines, holders and index of a mailbox with its journal.
 
 The owner's uploads are compared with contents and holders.
-Runs while Postriver runs. The mail store is read in one transaction, the other stores after it.
+Runs while Postriver runs. The mail store compares itself first. Then its rows are read page by
+page, and each page is compared with the other stores: memory does not grow with the mailbox.
 Each mailbox is checked up to CHECKS times: a difference that exists only because a change is under
 way (a release, a document that is not indexed yet) is gone at the next check.
 """
 
 import asyncio
 import hashlib
-import random
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import TypeVar
+import secrets
+from collections.abc import AsyncIterator, Iterable, Sequence
+from dataclasses import dataclass, field
 
 from mail.clock import now_ms
 from mail.errors import ContentMissing
 from mail.ids import holder_of, upload_holder
+from mail.mailbox.consistency_check import Findings
+from mail.pagination import PAGE_MAX
 from mail.ports import ContentStore, Holders, MailStore, OutlineStore, Parser, SearchIndex, Uploads
 from schemas.consistency import (
     CONTENT,
@@ -28,10 +30,24 @@ from schemas.consistency import (
 )
 from schemas.ids import MailId, UserId
 
-T = TypeVar("T")
 CHECKS = 3
 SAMPLE = 20  # contents of a mailbox that are read whole, unless `all_contents`
-_BATCH = 1_000  # messages asked for in one call of a store
+
+
+@dataclass(slots=True)
+class Sample:
+    """A random sample of at most SAMPLE messages; each is as likely to be in it."""
+
+    messages: list[ExpectedMessage] = field(default_factory=list)
+    _seen: int = 0
+
+    def add(self, messages: Iterable[ExpectedMessage]) -> None:
+        for message in messages:
+            self._seen += 1
+            if len(self.messages) < SAMPLE:
+                self.messages.append(message)
+            elif (place := secrets.randbelow(self._seen)) < SAMPLE:
+                self.messages[place] = message
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,40 +67,53 @@ class MailboxVerifier:
     all_contents: bool = False
     pause_s: float = 2.0  # between checks
 
-    async def differences(self, user_id: UserId) -> tuple[int, list[ViewDifference]]:
-        """Return the number of messages, and the differences that the last check found."""
+    async def verify(self, user_id: UserId) -> tuple[int, ConsistencyReport]:
+        """Return the number of messages, and what the last check found."""
         for _ in range(CHECKS - 1):
-            messages, differences = await self._check(user_id)
-            if not differences:
-                return messages, differences
+            messages, found = await self._check(user_id)
+            if not found.number:
+                return messages, found
             await asyncio.sleep(self.pause_s)
         return await self._check(user_id)
 
-    async def _check(self, user_id: UserId) -> tuple[int, list[ViewDifference]]:
-        report = await self.store.check(user_id)
-        live = [message for message in report.messages if not message.destroyed]
-        differences = [*report.differences]
-        differences += await self._absent_contents(live)
-        differences += await self._damaged_contents(self._sample(live))
-        differences += await self._holder_differences(user_id, report)
-        differences += await self._index_differences(user_id, report)
-        differences += await self._upload_differences(user_id)
-        return len(live), differences
+    async def _check(self, user_id: UserId) -> tuple[int, ConsistencyReport]:
+        report, findings, sample = await self.store.check(user_id), Findings(), Sample()
+        findings.add(report.differences, more=report.more)
+        messages = 0
+        async for page in self._pages(user_id, report):
+            live = [message for message in page if not message.destroyed]
+            messages += len(live)
+            findings.add(await self._absent_contents(live))
+            if self.all_contents:
+                findings.add(await self._damaged_contents(live))
+            findings.add(await self._holder_differences(user_id, page))
+            findings.add(await self._index_differences(user_id, page))
+            sample.add(live)
+        if not self.all_contents:
+            findings.add(await self._damaged_contents(sample.messages))
+        findings.add(await self._upload_differences(user_id))
+        return messages, findings.report
+
+    async def _pages(
+        self, user_id: UserId, report: ConsistencyReport
+    ) -> AsyncIterator[Sequence[ExpectedMessage]]:
+        """All messages of the mailbox, in parts: those with a row, then those without."""
+        after = ""
+        while rows := await self.store.rows_after(user_id, after_id=after, limit=PAGE_MAX):
+            yield [
+                ExpectedMessage(row.message_id, row.mail_id, row.content, row.destroyed)
+                for row in rows
+            ]
+            after = rows[-1].message_id
+        if report.without_row:
+            yield report.without_row
 
     async def _absent_contents(self, live: Sequence[ExpectedMessage]) -> list[ViewDifference]:
         by_ref = {message.content.ref: message for message in live}
-        absent = [
-            ref for batch in _batches(list(by_ref)) for ref in await self.contents.missing(batch)
-        ]
         return [
             ViewDifference(CONTENT, f"message {by_ref[ref].message_id}: content {ref} is not there")
-            for ref in absent
+            for ref in await self.contents.missing(by_ref)
         ]
-
-    def _sample(self, live: Sequence[ExpectedMessage]) -> Sequence[ExpectedMessage]:
-        if self.all_contents or len(live) <= SAMPLE:
-            return live
-        return random.sample(live, SAMPLE)
 
     async def _damaged_contents(self, sample: Sequence[ExpectedMessage]) -> list[ViewDifference]:
         """Compare size, SHA-256 and outline of the contents; an absent content is skipped."""
@@ -114,11 +143,11 @@ class MailboxVerifier:
         return [ViewDifference(OUTLINES, what)]
 
     async def _holder_differences(
-        self, user_id: UserId, report: ConsistencyReport
+        self, user_id: UserId, messages: Iterable[ExpectedMessage]
     ) -> list[ViewDifference]:
         """Every live message must hold its content, and no destroyed message may."""
         differences = []
-        for message in report.messages:
+        for message in messages:
             held = {holder.holder for holder in await self.holders.list(message.mail_id)}
             is_held = holder_of(message.mail_id, user_id, message.message_id) in held
             if is_held is message.destroyed:
@@ -128,20 +157,16 @@ class MailboxVerifier:
         return differences
 
     async def _index_differences(
-        self, user_id: UserId, report: ConsistencyReport
+        self, user_id: UserId, messages: Sequence[ExpectedMessage]
     ) -> list[ViewDifference]:
         """Every live message must be in the index, and no destroyed message may."""
+        indexed = await self.search.indexed(user_id, [one.message_id for one in messages])
         differences = []
-        for batch in _batches(report.messages):
-            ids = [message.message_id for message in batch]
-            indexed = await self.search.indexed(user_id, ids)
-            for message in batch:
-                if (message.message_id in indexed) is message.destroyed:
-                    fault = (
-                        "destroyed, and still indexed" if message.destroyed else "is not indexed"
-                    )
-                    what = f"message {message.message_id}: {fault}"
-                    differences.append(ViewDifference(INDEX, what))
+        for message in messages:
+            if (message.message_id in indexed) is message.destroyed:
+                fault = "destroyed, and still indexed" if message.destroyed else "is not indexed"
+                what = f"message {message.message_id}: {fault}"
+                differences.append(ViewDifference(INDEX, what))
         return differences
 
     async def _upload_differences(self, user_id: UserId) -> list[ViewDifference]:
@@ -158,8 +183,3 @@ class MailboxVerifier:
                 what = f"upload {row.upload_id}: does not hold its content"
                 differences.append(ViewDifference(HOLDERS, what))
         return differences
-
-
-def _batches(rows: Sequence[T]) -> Iterator[Sequence[T]]:
-    for start in range(0, len(rows), _BATCH):
-        yield rows[start : start + _BATCH]

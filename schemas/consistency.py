@@ -11,6 +11,7 @@ JOURNAL, COUNTS, LISTS, THREADS = "journal", "counts", "lists", "threads"  # par
 SETTINGS, CORRESPONDENTS = "settings", "correspondents"  # likewise; rebuilt with the lists
 CONTENT, OUTLINES = "content", "outlines"  # parts in other stores
 INDEX, HOLDERS = "index", "holders"
+REPORT_MAX = 1_000  # differences, and messages without a row, that the report of a mailbox names
 
 
 class ViewDifference(msgspec.Struct, frozen=True, order=True):
@@ -33,13 +34,15 @@ class ExpectedMessage(msgspec.Struct, frozen=True):
 
 
 class ConsistencyReport(msgspec.Struct, frozen=True, kw_only=True):
-    """A consistency check of one mailbox; all parts are of the same moment."""
+    """A consistency check of one mailbox. It names at most REPORT_MAX of each."""
 
     differences: tuple[ViewDifference, ...] = ()
-    messages: tuple[ExpectedMessage, ...] = ()
-    without_row: tuple[
-        ExpectedMessage, ...
-    ] = ()  # those of `messages` without a row: a rebuild reads their contents
+    more: int = 0  # differences that are not named
+    without_row: tuple[ExpectedMessage, ...] = ()  # messages of the journal that have no row
+
+    @property
+    def number(self) -> int:
+        return len(self.differences) + self.more
 
 
 class Rebuild(msgspec.Struct, frozen=True, kw_only=True):

@@ -112,10 +112,12 @@ async def _verify(config: Config, address: str | None, *, all_contents: bool) ->
         users = await get_users(await opened.directory(), address)
         messages = differences = 0
         for user in users:
-            count, rows = await verifier.differences(user.user_id)
-            messages, differences = messages + count, differences + len(rows)
-            for row in rows:
+            count, found = await verifier.verify(user.user_id)
+            messages, differences = messages + count, differences + found.number
+            for row in found.differences:
                 click.echo(f"{user.address}  {row.part}: {row.what}")
+            if found.more:
+                click.echo(f"{user.address}  and {found.more} more differences")
     click.echo(f"{len(users)} mailboxes, {messages} messages: {differences} differences")
     return differences
 

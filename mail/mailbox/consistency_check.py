@@ -8,6 +8,7 @@ row's is taken as correct.
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from itertools import islice
 
 import msgspec
 
@@ -20,8 +21,10 @@ from schemas.consistency import (
     COUNTS,
     JOURNAL,
     LISTS,
+    REPORT_MAX,
     SETTINGS,
     THREADS,
+    ConsistencyReport,
     ExpectedMessage,
     ViewDifference,
 )
@@ -40,6 +43,35 @@ _STATE_FIELDS = tuple(name for name in MailboxState.__struct_fields__ if name !=
 
 class JournalDamaged(Refused):
     """The journal cannot be replayed, so no view can be checked against it or rebuilt from it."""
+
+
+class Findings:
+    """What a check has found: the first REPORT_MAX of each kind, and the number of the others."""
+
+    def __init__(self) -> None:
+        self._named: set[ViewDifference] = set()
+        self._without_row: list[ExpectedMessage] = []
+        self._more = 0
+
+    def add(self, differences: Iterable[ViewDifference], *, more: int = 0) -> None:
+        """Add differences, and the number of those that a report did not name."""
+        self._more += more
+        for one in differences:
+            if len(self._named) < REPORT_MAX:
+                self._named.add(one)
+            else:
+                self._more += one not in self._named
+
+    def lost(self, messages: Iterable[ExpectedMessage]) -> None:
+        self._without_row += islice(messages, REPORT_MAX - len(self._without_row))
+
+    @property
+    def report(self) -> ConsistencyReport:
+        return ConsistencyReport(
+            differences=tuple(sorted(self._named)),
+            more=self._more,
+            without_row=tuple(self._without_row),
+        )
 
 
 def replay(

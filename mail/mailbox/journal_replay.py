@@ -62,7 +62,7 @@ def records_after(
 ) -> dict[MessageId, MessageRecord]:
     """The records of the entry's messages after it; `known` has their records before it."""
     return {
-        change.message_id: _record_after(entry.seq, change, known.get(change.message_id))
+        change.message_id: record_after(entry.seq, change, known.get(change.message_id))
         for change in entry.changes
     }
 
@@ -158,7 +158,7 @@ def _is_empty(folders: Mapping[FolderId, FolderCounts], id_: FolderId) -> bool:
     return not counts.total + counts.deleted
 
 
-def _record_after(seq: int, change: MessageChange, before: MessageRecord | None) -> MessageRecord:
+def record_after(seq: int, change: MessageChange, before: MessageRecord | None) -> MessageRecord:
     delivered = change.delivered or (before.delivered if before else None)
     if delivered is None:
         msg = f"seq {seq} changes message {change.message_id}, which no entry created"

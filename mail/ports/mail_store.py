@@ -212,7 +212,17 @@ class MailboxHistory(Protocol):
         ...
 
     async def check(self, user_id: UserId) -> ConsistencyReport:
-        """Views compared with the journal, all of one moment."""
+        """Views compared with the journal up to the seq of one moment.
+
+        Memory does not grow with the mailbox. What a later step has changed is no difference.
+        """
+        ...
+
+    async def rows_after(self, user_id: UserId, *, after_id: str, limit: int) -> list[Message]:
+        """Rows with an id above `after_id`, by id; tombstones too, without those that are damaged.
+
+        1 <= limit <= 500.
+        """
         ...
 
 

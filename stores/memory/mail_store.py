@@ -91,15 +91,13 @@ class MemoryMailStore(MailStore):
         return box.journal[seq]
 
     async def message(self, user_id: UserId, message_id: MessageId) -> Message | None:
-        await take_step(self.fault, "read")
-        return self._of(user_id).messages.get(message_id)
+        return (await self.rows(user_id, [message_id])).get(message_id)
 
     async def rows(
         self, user_id: UserId, message_ids: Sequence[MessageId]
     ) -> dict[MessageId, Message]:
         await take_step(self.fault, "read")
-        rows = self._of(user_id).messages
-        return {id_: rows[id_] for id_ in message_ids if id_ in rows}
+        return self._of(user_id).rows(message_ids)
 
     async def messages(
         self, user_id: UserId, message_ids: Sequence[MessageId]
@@ -110,8 +108,13 @@ class MemoryMailStore(MailStore):
     async def by_id(self, user_id: UserId, *, after_id: str, limit: int) -> list[Message]:
         check_limit(limit)
         await take_step(self.fault, "read")
-        rows = sorted(self._alive(user_id), key=lambda row: row.message_id)
-        return [row for row in rows if row.message_id > after_id][:limit]
+        rows = self._of(user_id).rows_after(after_id)
+        return [row for row in rows if not row.destroyed][:limit]
+
+    async def rows_after(self, user_id: UserId, *, after_id: str, limit: int) -> list[Message]:
+        check_limit(limit)
+        await take_step(self.fault, "read")
+        return self._of(user_id).rows_after(after_id)[:limit]
 
     async def folders(self, user_id: UserId) -> tuple[Folder, ...]:
         await take_step(self.fault, "read")

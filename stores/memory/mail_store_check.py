@@ -31,11 +31,10 @@ def check(box: MemoryMailbox) -> ConsistencyReport:
     differences += rules.settings_differences(box.settings, history.settings)
     lacking = owner_views.lacking(box.correspondents, views.rows.values())
     differences += rules.correspondent_differences(len(lacking))
-    return ConsistencyReport(
-        differences=tuple(sorted({*views.differences, *differences})),
-        messages=tuple(map(rules.expected_message, history.records.values())),
-        without_row=tuple(views.lost),
-    )
+    findings = rules.Findings()
+    findings.add([*views.differences, *differences])
+    findings.lost(views.lost)
+    return findings.report
 
 
 def rebuild(

@@ -62,6 +62,12 @@ class MemoryMailbox:
             if 0 < self.commands.get(id_, 0) <= self.state.seq
         }
 
+    def rows(self, message_ids: Iterable[MessageId]) -> dict[MessageId, Message]:
+        return {id_: self.messages[id_] for id_ in message_ids if id_ in self.messages}
+
+    def rows_after(self, after_id: str) -> list[Message]:
+        return [self.messages[id_] for id_ in sorted(self.messages) if id_ > after_id]
+
     def by_draft(self, draft_id: DraftId) -> Message | None:
         """The newest message that is a version of the draft and is not destroyed."""
         rows = (row for row in self.messages.values() if row.draft_id == draft_id != NO_DRAFT)

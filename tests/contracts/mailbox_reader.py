@@ -273,6 +273,18 @@ class MailboxReaderContract:
             with pytest.raises(Refused):
                 await store.by_id("ann", after_id="", limit=limit)
 
+    async def test_rows_by_id_are_all_rows(self, store):
+        ann = Writer("ann")
+        await commit_all(store, *(ann.deliver(str(number)) for number in range(5)))
+        await commit_all(store, ann.destroy("3"), Writer("bob").deliver("1"))
+        first = await store.rows_after("ann", after_id="", limit=3)
+        rest = await store.rows_after("ann", after_id=first[-1].message_id, limit=3)
+        assert first + rest == sorted(ann.messages.values(), key=lambda row: row.message_id)
+        assert await store.rows_after("nobody", after_id="", limit=3) == []
+        for limit in (0, 501):
+            with pytest.raises(Refused):
+                await store.rows_after("ann", after_id="", limit=limit)
+
     async def test_a_thread_is_read_in_the_order_of_arrival_wherever_its_mails_lie(self, store):
         ann, bob = Writer("ann"), Writer("bob")
         made = [ann.deliver(str(at), at_ms=NOON_MS - at // 2, thread="t") for at in range(6)]

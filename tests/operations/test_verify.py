@@ -27,6 +27,7 @@ from operations.rebuild_outlines import rebuild_all_outlines, rebuild_outlines
 from operations.verify import MailboxVerifier
 from parsing.in_process import InProcessParser
 from scanners.memory import MemoryVirusScanner
+from schemas.consistency import ConsistencyReport
 from schemas.content import Stored
 from schemas.directory import QUOTA_UNSET, User
 from schemas.events.mailbox_commands import DestroyMessages, TrashMessages
@@ -64,8 +65,8 @@ class Mailbox:
         await self.do(msgspec.structs.replace(deliver(mail_id), content=stored))
 
     async def found(self) -> list[str]:
-        _, differences = await self.verifier.differences("bob")
-        return [f"{one.part}: {one.what}" for one in differences]
+        _, found = await self.verifier.verify("bob")
+        return [f"{one.part}: {one.what}" for one in found.differences]
 
 
 @pytest.fixture
@@ -96,8 +97,8 @@ def id_of(mail_id: str) -> str:
 
 
 async def test_what_the_agents_left_agrees(bob: Mailbox) -> None:
-    assert await bob.verifier.differences("bob") == (2, [])
-    assert await bob.verifier.differences("nobody") == (0, [])
+    assert await bob.verifier.verify("bob") == (2, ConsistencyReport())
+    assert await bob.verifier.verify("nobody") == (0, ConsistencyReport())
 
 
 async def test_a_content_that_is_gone_or_another(bob: Mailbox) -> None:
@@ -221,6 +222,6 @@ async def test_uploads_have_a_content_and_hold_it(bob) -> None:
     await verifier.contents.sweep(loose=[gone], turns=1)
     await uploader.delete("bob", deleted)
     assert await bob.found() == [
-        f"holders: upload {loose}: does not hold its content",
         f"content: upload {gone}: its content is not there",
+        f"holders: upload {loose}: does not hold its content",
     ]

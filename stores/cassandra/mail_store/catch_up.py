@@ -16,13 +16,14 @@ from schemas.consistency import LISTS, ExpectedMessage
 from schemas.cql.mail_store import JOURNAL, JOURNAL_SHIFT, LIST_ROW
 from schemas.ids import FolderId, MessageId, UserId
 from schemas.mail import HeaderSummary
-from stores.cassandra.mail_store.check import MailboxCheck
+from stores.cassandra.mail_store.check.findings import CheckFindings
+from stores.cassandra.mail_store.check.mailbox_check import MailboxCheck
 from stores.cassandra.mail_store.commit_plan import Redo, decode_redo, message_rows, usage_row
 from stores.cassandra.mail_store.history import History
 from stores.cassandra.mail_store.lists import member_keys, rows_of
 from stores.cassandra.mail_store.mailbox_reads import MailboxReads
 from stores.cassandra.mail_store.ownership import Ownership
-from stores.cassandra.mail_store.stamps import delete
+from stores.cassandra.mail_store.stamps import RowWrite, delete
 from stores.cassandra.mail_store.statements import MailboxStatements
 from stores.cassandra.session import CassandraSession
 
@@ -80,18 +81,28 @@ class CatchUp:
 
     async def _repair(self, user_id: UserId, redo: Redo) -> None:
         """Repair all views but the state. Each round has its own generation, whose rows win."""
-        heads: dict[MessageId, HeaderSummary] = {}
-        for _ in range(ROUNDS_MAX):
-            generation = await self._ownership.claim(user_id, seq=redo.seq)
-            check = MailboxCheck(self._reads, user_id, heads)
-            found = await check.run(redo.domain_id, redo.state, generation)
-            if found.lacking:
-                heads |= await self._heads(found.lacking)
-                continue
-            if not found.differences[LISTS]:
+        heads: Mapping[MessageId, HeaderSummary] = {}
+        rounds = 0
+        while rounds < ROUNDS_MAX:
+            found = await self._round(user_id, redo, heads)
+            heads = await self._heads(found.lacking)
+            rounds += not found.lacking
+            if not found.lacking and not found.mended:
                 return
-            await self._statements.write(found.repairs[LISTS], seq=redo.seq, generation=generation)
         log.error("user %s: views still differ from the journal: postriver verify", user_id)
+
+    async def _round(
+        self, user_id: UserId, redo: Redo, heads: Mapping[MessageId, HeaderSummary]
+    ) -> CheckFindings:
+        generation = await self._ownership.claim(user_id, seq=redo.seq)
+
+        async def write(rows: list[RowWrite]) -> None:
+            await self._statements.write(rows, seq=redo.seq, generation=generation)
+
+        found = CheckFindings((LISTS,), write)
+        check = MailboxCheck(self._reads, user_id, found, heads)
+        await check.run(redo.domain_id, redo.state, generation)
+        return found
 
     async def _find_again(self, user_id: UserId, redo: Redo, after: int) -> None:
         """Write the rows that lead to the messages of the steps after `after`.

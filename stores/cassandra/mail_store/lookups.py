@@ -12,7 +12,6 @@ from schemas.cql.mail_store import (
     DRAFT,
     ID_BUCKETS,
     MESSAGE_BY_MAIL,
-    MESSAGE_ID,
     UID,
 )
 from schemas.folder_slots import FolderSlots, Slot, slots_of
@@ -26,7 +25,6 @@ _UIDS = UID.select("message_id", "AND uid > ? AND uid < ? LIMIT ?")
 _SLOTS = UID.select(
     "uid, message_id, changed_seq, flags, size_bytes, received_at_ms", "AND uid < ?"
 )
-_IDS = MESSAGE_ID.select("message_id", "AND message_id > ? LIMIT ?")
 _DRAFT = DRAFT.select("message_id", "LIMIT 1")
 _BY_MAIL = MESSAGE_BY_MAIL.select("user_id, message_id")
 _USAGE = DOMAIN_USAGE.select("SUM(size_bytes), SUM(messages)")
@@ -67,17 +65,25 @@ async def slots(
 async def by_id(reads: MailboxReads, user_id: UserId, after_id: str, limit: int) -> list[Message]:
     """Messages that are not destroyed with an id above `after_id`, by id."""
     found: list[Message] = []
+    while len(found) < limit and (rows := await rows_after(reads, user_id, after_id, limit)):
+        found += [row for row in rows if not row.destroyed]
+        after_id = rows[-1].message_id
+    return found[:limit]
+
+
+async def rows_after(
+    reads: MailboxReads, user_id: UserId, after_id: str, limit: int
+) -> list[Message]:
+    """Rows that can be read with an id above `after_id`, by id."""
+    found: list[Message] = []
     for bucket in ID_BUCKETS:
         after = after_id
         while bucket >= after[:1] and len(found) < limit:
-            rows = await reads.session.read(_IDS, user_id, bucket, after, limit)
-            if not rows:
+            ids = await reads.ids_after(user_id, bucket, after, limit)
+            if not ids:
                 break
-            ids = [id_ for (id_,) in rows]
-            messages = await reads.rows(user_id, ids)
-            found += [
-                messages[id_] for id_ in ids if id_ in messages and not messages[id_].destroyed
-            ]
+            rows = await reads.readable(user_id, ids)
+            found += [row for id_ in ids if (row := rows.get(id_)) is not None]
             after = ids[-1]
     return found[:limit]
 

@@ -13,6 +13,7 @@ from schemas.cql.mail_store import (
     LIST_HEAD,
     LIST_ROW,
     MAILBOX,
+    MESSAGE_ID,
     SETTINGS,
     SNAPSHOT,
 )
@@ -35,6 +36,8 @@ _HEADS = LIST_HEAD.select("list, head")
 _FOLDED = SNAPSHOT.select("seq")
 _SNAPSHOT = SNAPSHOT.select("snapshot")
 _SETTINGS = SETTINGS.select("settings")
+_IDS = MESSAGE_ID.select("message_id", "AND message_id > ? LIMIT ?")
+_MESSAGES_AND_IDS = "SELECT message_id, message FROM message WHERE user_id = ? AND message_id IN ?"
 _MESSAGES = "SELECT message FROM message WHERE user_id = ? AND message_id IN ?"
 _THREADS = "SELECT thread_id, thread FROM thread WHERE user_id = ? AND thread_id IN ?"
 _BOUND = "SELECT key, thread_id FROM thread_key WHERE user_id = ? AND key IN ?"
@@ -84,6 +87,19 @@ class MailboxReads:
         rows = (decode_message(blob) for (blob,) in found)
         return {row.message_id: row for row in rows}
 
+    async def readable(
+        self, user_id: UserId, message_ids: Iterable[MessageId]
+    ) -> dict[MessageId, Message | None]:
+        """Those that exist; None: the row cannot be read."""
+        found = await self.by_keys(_MESSAGES_AND_IDS, user_id, message_ids)
+        return {id_: _readable(blob) for id_, blob in found}
+
+    async def ids_after(
+        self, user_id: UserId, bucket: str, after_id: str, limit: int
+    ) -> list[MessageId]:
+        """Ids of messages that begin with `bucket`, above `after_id`, in order."""
+        return [id_ for (id_,) in await self.session.read(_IDS, user_id, bucket, after_id, limit)]
+
     async def threads(
         self, user_id: UserId, thread_ids: Iterable[ThreadId]
     ) -> dict[ThreadId, StoredThread]:
@@ -126,3 +142,10 @@ class MailboxReads:
             parts.append(part)
         found = await asyncio.gather(*(self.session.read(query, user_id, part) for part in parts))
         return [row for rows in found for row in rows]
+
+
+def _readable(blob: bytes) -> Message | None:
+    try:
+        return decode_message(blob)
+    except (ValueError, msgspec.MsgspecError):
+        return None

@@ -11,7 +11,7 @@ from mail.mailbox.correspondents import found
 from mail.mailbox.folders import all_folders
 from mail.pagination import ListPosition, PagePart, check_limit
 from mail.ports import Commit, MailStore
-from schemas.consistency import ConsistencyReport, Rebuild
+from schemas.consistency import COUNTS, LISTS, ConsistencyReport, Rebuild
 from schemas.conversations import ConversationFilter, ConversationPage, ThreadCounts, ThreadLists
 from schemas.correspondents import Correspondent
 from schemas.cql.mail_store import MAIL
@@ -25,7 +25,8 @@ from schemas.snapshot import MessageRecord, Snapshot
 from schemas.user_settings import StoredSettings
 from stores.cassandra.base import CassandraStore
 from stores.cassandra.mail_store import conversation_pages, lookups, pages
-from stores.cassandra.mail_store.check import MailboxCheck
+from stores.cassandra.mail_store.check.findings import CheckFindings
+from stores.cassandra.mail_store.check.mailbox_check import MailboxCheck
 from stores.cassandra.mail_store.history import History
 from stores.cassandra.mail_store.mailbox_reads import MailboxReads
 from stores.cassandra.mail_store.statements import MailboxStatements
@@ -153,17 +154,16 @@ class CassandraMailStore(CassandraStore, PagedReads, MailStore):
         return await self._history.records(user_id, after_id=after_id, limit=limit)
 
     async def check(self, user_id: UserId) -> ConsistencyReport:
-        domain_id, state = await self._reads.stored(user_id)
+        checked = CheckFindings((LISTS, COUNTS))
         try:
-            found_ = await MailboxCheck(self._reads, user_id, {}).run(domain_id, state, 1)
+            await MailboxCheck(self._reads, user_id, checked).at_stored_state()
         except JournalDamaged as error:
             return ConsistencyReport(differences=(journal_difference(error),))
-        differences = {one for part in found_.differences.values() for one in part}
-        return ConsistencyReport(
-            differences=tuple(sorted(differences)),
-            messages=found_.messages,
-            without_row=found_.without_row,
-        )
+        return checked.findings.report
+
+    async def rows_after(self, user_id: UserId, *, after_id: str, limit: int) -> list[Message]:
+        check_limit(limit)
+        return await lookups.rows_after(self._reads, user_id, after_id, limit)
 
     # MailboxWriter
 
@@ -199,7 +199,7 @@ class CassandraMailStore(CassandraStore, PagedReads, MailStore):
     async def rebuild(
         self, order: RebuildViews, heads: Mapping[MessageId, HeaderSummary]
     ) -> Rebuild:
-        """In one step, or in two if header summaries of lost rows are needed."""
+        """In one step, and one more for each thousand lost rows, whose contents are read first."""
         return await self._writes.rebuild(order, heads)
 
     # MailLookup

@@ -22,7 +22,8 @@ from schemas.events.mailbox_commands import RebuildViews
 from schemas.ids import DomainId, MessageId, UserId
 from schemas.mail import HeaderSummary
 from schemas.mailbox import MailboxState
-from stores.cassandra.mail_store.check import MailboxCheck
+from stores.cassandra.mail_store.check.findings import CheckFindings
+from stores.cassandra.mail_store.check.mailbox_check import MailboxCheck
 from stores.cassandra.mail_store.commit_plan import Redo, decode_redo, plan
 from stores.cassandra.mail_store.folding import Folding
 from stores.cassandra.mail_store.history import History
@@ -144,19 +145,22 @@ class MailboxWrites:
         """Repair under a generation of its own: its rows win over those of earlier steps."""
         owned = await self._claimed(user_id)
         self._owned.pop(user_id, None)
-        check = MailboxCheck(self._reads, user_id, heads)
-        found = await check.run(owned.domain_id, owned.state, owned.generation)
-        after = msgspec.structs.replace(before, step=before.step + 1, lacking=())
-        repairs: list[RowWrite] = []
-        if found.lacking and "lists" in before.parts:
-            after = msgspec.structs.replace(after, lacking=found.lacking)
-        else:
-            repairs = [row for part in before.parts for row in found.repairs[part]]
-            mended = len({one for part in before.parts for one in found.differences[part]})
-            after = msgspec.structs.replace(after, mended=mended, is_finished=True)
         seq, generation = owned.state.seq, owned.generation
-        await self._write(repairs, seq, generation)
-        await self._write([put(REBUILD, user_id, encode(after))], seq, generation)
+
+        async def write(rows: list[RowWrite]) -> None:
+            await self._write(rows, seq, generation)
+
+        found = CheckFindings(before.parts, write)
+        check = MailboxCheck(self._reads, user_id, found, heads)
+        await check.run(owned.domain_id, owned.state, generation)
+        after = msgspec.structs.replace(
+            before,
+            step=before.step + 1,
+            lacking=tuple(found.lacking),
+            mended=before.mended + found.mended,
+            is_finished=not found.lacking,
+        )
+        await write([put(REBUILD, user_id, encode(after))])
         return after
 
     async def _claimed(self, user_id: UserId) -> Owned:

@@ -4,7 +4,8 @@ Every function runs in a thread of SqliteFile, inside a transaction. Lists are i
 conversations in threads.py, folding of the journal in folding.py.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
 from sqlite3 import Connection, IntegrityError
@@ -151,6 +152,24 @@ def by_id(connection: Connection, user_id: UserId, *, after_id: str, limit: int)
     )
     alive = (row for (blob,) in blobs if not (row := decode_message(blob)).destroyed)
     return list(islice(alive, limit))
+
+
+def rows_after(
+    connection: Connection, user_id: UserId, *, after_id: str, limit: int
+) -> list[Message]:
+    """Rows in the order of their ids, tombstones included."""
+    check_limit(limit)
+    blobs = connection.execute(
+        "SELECT message FROM message WHERE mailbox_key = ? AND message_id > ? ORDER BY message_id",
+        (header_of(connection, user_id).key, after_id),
+    )
+    return list(islice(_readable(blobs), limit))
+
+
+def _readable(blobs: Iterable[tuple[bytes]]) -> Iterator[Message]:
+    for (blob,) in blobs:
+        with suppress(msgspec.MsgspecError, ValueError):
+            yield decode_message(blob)
 
 
 def by_mails(connection: Connection, mail_ids: Iterable[MailId]) -> list[Message]:

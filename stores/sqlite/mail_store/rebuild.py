@@ -10,7 +10,7 @@ from sqlite3 import Connection
 from mail.errors import Refused
 from mail.mailbox import consistency_check as rules
 from mail.mailbox.counts import Recount
-from schemas.consistency import COUNTS, LISTS, ConsistencyReport, ExpectedMessage, Rebuild
+from schemas.consistency import COUNTS, LISTS, ConsistencyReport, Rebuild
 from schemas.events.mailbox_commands import RebuildViews
 from schemas.ids import MessageId, UserId
 from schemas.mail import HeaderSummary
@@ -19,7 +19,6 @@ from stores.sqlite.mail_store import consistency_check as checks
 from stores.sqlite.mail_store import conversation_check, journal_and_rows, rebuild_tables
 from stores.sqlite.mail_store.consistency_check import CheckStep
 from stores.sqlite.mail_store.list_rows import KEYWORD, MEMBER, PLACE, UID
-from stores.sqlite.mail_store.rebuild_tables import REBUILD_RECORDS
 
 STEP_MAX = 200  # rows in one step: 40 ms of the store's time on a busy machine
 _RANGE = 500  # rows in memory during a check
@@ -63,24 +62,24 @@ def check(connection: Connection, user_id: UserId) -> ConsistencyReport:
         connection=connection, user_id=user_id, mailbox=mailbox, parts=(LISTS, COUNTS),
         repair=False, rows_left=_RANGE, state=MailboxState(), recount=Recount(),
     )  # fmt: skip
+    findings = rules.Findings()
     try:
         for phase in ("records", "entries", *_COMPARING):
-            step.after = ()
-            while not _PHASES[phase][1](step):
-                step.rows_left = _RANGE
-            step.rows_left = _RANGE
+            _compare(step, phase, findings)
     except rules.JournalDamaged as error:
         return ConsistencyReport(differences=(rules.journal_difference(error),))
-    messages: list[ExpectedMessage] = []
-    after = ""
-    while records := REBUILD_RECORDS.after(connection, mailbox.key, after, _RANGE):
-        messages += map(rules.expected_message, records)
-        after = records[-1].message_id
-    return ConsistencyReport(
-        differences=tuple(sorted(set(step.differences))),
-        messages=tuple(messages),
-        without_row=tuple(step.without_row),
-    )
+    return findings.report
+
+
+def _compare(step: CheckStep, phase: str, findings: rules.Findings) -> None:
+    """Run a phase to its end, range by range."""
+    step.after, is_finished = (), False
+    while not is_finished:
+        step.rows_left = _RANGE
+        is_finished = _PHASES[phase][1](step)
+        findings.add(step.differences)
+        findings.lost(step.without_row)
+        step.differences, step.without_row = [], []
 
 
 def rebuild(

@@ -124,6 +124,7 @@ class SqliteMailStore(SingleFileStore, PagedReads, MailStore):
     command_seqs = reads(journal_and_rows.command_seqs)
     rows = reads(journal_and_rows.messages)
     by_id = reads(journal_and_rows.by_id)
+    rows_after = reads(journal_and_rows.rows_after)
     by_uid = reads(_by_uid)
     rows_and_threads = reads(_rows_and_threads)
     usage = reads(journal_and_rows.usage)

@@ -20,6 +20,7 @@ from operations.audit import audit
 from operations.ports import AuditPorts
 from operations.verify import MailboxVerifier
 from parsing.in_process import InProcessParser
+from schemas.consistency import ConsistencyReport
 from schemas.events.mailbox_commands import DestroyMessages, TrashMessages
 from schemas.ledger import STORED, AcceptedMail
 from stack.state_folder import claimed
@@ -105,7 +106,7 @@ def backed_up(
 
 
 async def check_restored(opened: Adapters) -> None:
-    assert await (await verifier_of(opened)).differences("bob") == (1, [])
+    assert await (await verifier_of(opened)).verify("bob") == (1, ConsistencyReport())
     ports = AuditPorts(
         ledger=await opened.ledger(),
         store=await opened.mail_store(),
