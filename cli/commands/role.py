@@ -6,8 +6,8 @@ import importlib
 import logging
 import signal
 import sys
-from collections.abc import Awaitable, Callable
-from contextlib import suppress
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 
 import click
@@ -15,7 +15,8 @@ import uvloop
 
 from cli.config.config import Config, load
 from cli.config.edge import PROCESSES_MAX
-from mail.errors import Refused
+from cli.start_refused import StartRefused
+from mail.errors import Fatal, Refused
 from stack.log_format import formatter
 from stack.state_folder import StateFolderError, existing
 from streams.topics.access_rules import SETUP
@@ -90,7 +91,19 @@ def role(name: str, number: int) -> None:
     module, function = ROLES[name].runner.split(":")
     run: Runner = getattr(importlib.import_module(module), function)
     gc.freeze()  # a full collection of what imports made would stop the loop for 60 ms
-    uvloop.run(_until_signal(run, config))
+    with refusals(name):
+        uvloop.run(_until_signal(run, config))
+
+
+@contextmanager
+def refusals(name: str) -> Iterator[None]:
+    """Raise StartRefused where `setup` refuses: a newer engine, for example, stays newer."""
+    try:
+        yield
+    except (Fatal, Refused) as error:
+        if name == SETUP:
+            raise StartRefused(str(error)) from error
+        raise
 
 
 async def _until_signal(run: Runner, config: Config) -> None:

@@ -23,6 +23,7 @@ from cli.formatting import event_of
 from cli.programs import programs
 from cli.roles.host_metrics import HostMetrics
 from cli.stack_addresses import load_running, published_settings
+from cli.start_refused import StartRefused
 from cli.wiring.certificates import certificate_of
 from cli.wiring.profile import adapters
 from cli.wiring.service_key import service_key
@@ -60,6 +61,7 @@ from stack.supervision.client import (
     stop,
     write_settings,
 )
+from stack.supervision.supervised_process import TaskRefused
 from stack.supervision.supervisor import Supervisor
 from stack.supervision.supervisor_log import supervisor_log
 
@@ -186,12 +188,14 @@ def _foreground(config: Config, seed: Seed | None) -> None:
             measures=machine.measures,
             on_ready=greet,
         )
-        with supervisor_log(home, formatter(config.log_format, "supervisor")), late_users:
-            code = asyncio.run(supervisor.run())
-        if (
-            users and not shown
-        ):  # stopped before it was ready: the passwords are stored nowhere else
-            click.echo(_passwords(users))
+        try:
+            with supervisor_log(home, formatter(config.log_format, "supervisor")), late_users:
+                code = asyncio.run(supervisor.run())
+        except TaskRefused as error:
+            raise StartRefused(str(error)) from error
+        finally:
+            if users and not shown:  # the passwords are stored nowhere else
+                click.echo(_passwords(users))
         sys.exit(code)
 
 
@@ -210,6 +214,8 @@ def _detached(config: Config, seed: Seed | None) -> None:
             late_users.stop()
             users += late_users.result()
             shown = f"\n{_passwords(users)}" if users else ""
+            if error.is_refused:
+                raise StartRefused(f"{error}{shown}") from error
             raise Refused(f"did not start: {error}\nlogs: {config.home / 'log'}{shown}") from error
         users += late_users.result()
     click.echo(_greeting(config, users))

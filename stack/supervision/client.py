@@ -20,6 +20,7 @@ import psutil
 from stack.logs import last_lines
 from stack.state_folder import NoState, StateFolder, existing, lock_holder
 from stack.supervision.orphan_processes import ProcessRecords, end
+from stack.supervision.program import REFUSED
 
 POLL_S = 0.1
 ASK_TIMEOUT_S = 10.0
@@ -28,6 +29,10 @@ STOP_TIMEOUT_S = 60.0
 
 class StartFailed(Exception):
     """The stack did not become ready and was stopped again; the message says why."""
+
+    def __init__(self, reason: str, *, is_refused: bool = False) -> None:
+        super().__init__(reason)
+        self.is_refused = is_refused  # another start would end in the same way
 
 
 class NotRunning(Exception):
@@ -86,10 +91,9 @@ def spawn_detached(
     reason = _await_ready(pid, path, time.monotonic() + timeout_s)
     if reason is None:
         return pid
-    if not _ended(pid):
-        _signal(pid, signal.SIGTERM)
-        with suppress(NoState):
-            stop(path)
+    _signal(pid, signal.SIGTERM)
+    with suppress(NoState):
+        stop(path)
     raise StartFailed(reason)
 
 
@@ -120,11 +124,18 @@ def stop(path: Path, *, timeout_s: float = STOP_TIMEOUT_S) -> bool:
 
 
 def _await_ready(pid: int, path: Path, deadline: float) -> str | None:
-    """Wait for /readyz; return None when it is ready, else the reason."""
+    """Wait for /readyz; return None when it is ready, else the reason.
+
+    Raises StartFailed: the supervisor ended.
+    """
     reason = "no answer yet"
     while time.monotonic() < deadline:
-        if _ended(pid):
-            return "\n".join(last_lines(path / "log" / "start.log")) or "it ended without a word"
+        code = _exit_code(pid)
+        if code == REFUSED:
+            raise StartFailed("\n".join(last_lines(path / "log" / "start.log", 1)), is_refused=True)
+        if code is not None:
+            lines = last_lines(path / "log" / "start.log")
+            raise StartFailed("\n".join(lines) or "it ended without a word")
         ready, reason = _readiness(path, pid, reason)
         if ready:
             return None
@@ -132,12 +143,10 @@ def _await_ready(pid: int, path: Path, deadline: float) -> str | None:
     return f"not ready in time: {reason}"
 
 
-def _ended(pid: int) -> bool:
-    """Whether the child `pid` ended; then reap it."""
-    try:
-        return os.waitpid(pid, os.WNOHANG)[0] == pid
-    except ChildProcessError:
-        return True
+def _exit_code(pid: int) -> int | None:
+    """The exit code of the child `pid`, which is reaped; None: it runs."""
+    ended, status = os.waitpid(pid, os.WNOHANG)
+    return os.waitstatus_to_exitcode(status) if ended == pid else None
 
 
 def _readiness(path: Path, pid: int, before: str) -> tuple[bool, str]:

@@ -9,6 +9,8 @@ from pathlib import Path
 from stack.state_folder import StateFolder
 from stack.supervision.probes import Probe
 
+REFUSED = 78  # exit code of a task (EX_CONFIG): another try would end in the same way
+
 
 class ProgramKind(StrEnum):
     ENGINE = "engine"  # third-party server; stopped last

@@ -9,11 +9,11 @@ from contextlib import suppress
 from enum import StrEnum
 
 from stack.log_format import strike_out
-from stack.logs import LogFile
+from stack.logs import LogFile, last_lines
 from stack.state_folder import StateFolder
 from stack.supervision.orphan_processes import ProcessRecords, kill_session, start_ticks
 from stack.supervision.probes import Probe
-from stack.supervision.program import Program, ProgramKind
+from stack.supervision.program import REFUSED, Program, ProgramKind
 from stack.supervision.spawn import LogPump, finish, spawn
 from stack.supervision.suspend_detection import SuspendDetector
 
@@ -35,6 +35,10 @@ class ProcessState(StrEnum):
     BACKOFF = "backoff"  # exited; will be started again
     DONE = "done"  # a task that ran to its end
     STOPPED = "stopped"
+
+
+class TaskRefused(Exception):
+    """A task ended with REFUSED; the message is the last line of its log."""
 
 
 class SupervisedProcess:
@@ -65,6 +69,7 @@ class SupervisedProcess:
         return self.state in {ProcessState.READY, ProcessState.DONE}
 
     async def run(self) -> None:
+        """Raises TaskRefused."""
         failures = 0
         while not await self._stopped_before_its_time_came():
             began = self._now_s()
@@ -74,9 +79,16 @@ class SupervisedProcess:
             if self.program.kind is ProgramKind.TASK and code == 0:
                 self._become(ProcessState.DONE)
                 return
+            if self.program.kind is ProgramKind.TASK and code == REFUSED:
+                self._become(ProcessState.STOPPED, "refused")
+                raise TaskRefused(self._last_line())
             failures = 1 if self._now_s() - began >= HEALTHY_AFTER_S else failures + 1
             await self._pause(code, backoff_s(failures))
         self._become(ProcessState.STOPPED)
+
+    def _last_line(self) -> str:
+        lines = last_lines(self._log_path, 1)
+        return lines[0] if lines else f"{self.program.name} refused without a word"
 
     async def stop(self, *, at_once: bool = False) -> None:
         """Ask the process to end, and kill it after its time limit; its whole session ends."""

@@ -19,7 +19,7 @@ from stack.supervision.client import write_running
 from stack.supervision.ops_server import serve_ops
 from stack.supervision.orphan_processes import ProcessRecords, adopt_orphans, end
 from stack.supervision.program import Program, ProgramKind, check_programs
-from stack.supervision.supervised_process import SupervisedProcess
+from stack.supervision.supervised_process import SupervisedProcess, TaskRefused
 
 OPEN_FILES_WANTED = 65_536
 
@@ -83,7 +83,10 @@ class Supervisor:
                 child.kill()
 
     async def run(self) -> int:
-        """Run until SIGTERM, SIGINT or `stop()`. Raises OSError: the ops port cannot be used."""
+        """Run until SIGTERM, SIGINT or `stop()`.
+
+        Raises OSError: the ops port cannot be used. TaskRefused, after everything was stopped.
+        """
         _allow_many_files()
         adopt_orphans()
         for record_name in await asyncio.to_thread(end, self._records.read()):
@@ -105,12 +108,17 @@ class Supervisor:
             greet.cancel()
             await asyncio.gather(greet, return_exceptions=True)
             await self._stop_in_order()
+            await asyncio.wait(runs)
             await asyncio.gather(*runs)
 
     def _ran(self, run: "asyncio.Task[None]") -> None:
         """Stop everything after a failed watch task: an unwatched program must not look ready."""
-        if not run.cancelled() and run.exception() is not None:
-            log.critical("the supervisor fails", exc_info=run.exception())
+        error = None if run.cancelled() else run.exception()
+        if isinstance(error, TaskRefused):
+            log.critical("%s", error)
+            self.stop()
+        elif error is not None:
+            log.critical("the supervisor fails", exc_info=error)
             self.stop()
 
     async def _run_in_order(self, child: SupervisedProcess) -> None:

@@ -11,7 +11,8 @@ from stack.engines.kafka import KafkaConfig, kafka
 from stack.engines.spamd import spamd
 from stack.privileges import become
 from stack.state_folder import AlreadyRunning, StateFolder, claimed
-from stack.supervision.program import Program, ProgramKind, base_env
+from stack.supervision.program import REFUSED, Program, ProgramKind, base_env
+from stack.supervision.supervised_process import TaskRefused
 from stack.supervision.supervisor import Supervisor
 from stack.supervision.supervisor_log import supervisor_log
 
@@ -24,6 +25,9 @@ def main() -> int:
         with claimed(path) as home:
             programs = [program(home, each) for each in spec["programs"]]
             return asyncio.run(supervise(home, programs, spec))
+    except TaskRefused as refused:
+        print(refused)
+        return REFUSED
     except AlreadyRunning as running:
         print(running)
         return 3

@@ -1,10 +1,12 @@
 import signal
+import time
 
 import psutil
 import pytest
 
 from stack.state_folder import lock_holder
 from stack.supervision.client import NotRunning, StartFailed, read_status, spawn_detached, stop
+from stack.supervision.program import REFUSED
 from tests.stack.small_machine import ENV, NOTE, SLEEP, Machine, alive, wait_until
 
 STEADY = {"name": "steady", "code": NOTE + SLEEP}
@@ -44,6 +46,26 @@ def test_up_that_does_not_get_ready_says_why_and_leaves_nothing(machine: Machine
         detached(machine, waits, timeout_s=10.0)
     assert lock_holder(machine.home) is None
     assert not alive(int(machine.lines()[0]))
+
+
+def test_a_task_that_refuses_ends_the_start_at_once_with_its_last_line(machine: Machine) -> None:
+    waits = {"name": "waits", "code": NOTE + SLEEP, "after": ["setup"]}
+    setup = {
+        "name": "setup", "kind": "task",
+        "code": f"print('looks'); print('the engine is newer'); exit({REFUSED})",
+    }  # fmt: skip
+    began_s = time.monotonic()
+    with pytest.raises(StartFailed, match=r"^the engine is newer$") as refused:
+        detached(machine, STEADY, waits, setup, timeout_s=600.0)
+    assert time.monotonic() - began_s < 300
+    assert refused.value.is_refused
+    assert lock_holder(machine.home) is None
+
+
+def test_a_task_that_fails_is_tried_again(machine: Machine) -> None:
+    fails_once = "import os; os.path.exists('seen') or (open('seen', 'w'), os._exit(1))"
+    detached(machine, STEADY, {"name": "setup", "kind": "task", "code": fails_once})
+    assert read_status(machine.home)["state"] == "ready"
 
 
 def test_down_ends_what_a_killed_supervisor_left(machine: Machine) -> None:
