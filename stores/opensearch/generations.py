@@ -148,6 +148,15 @@ class Generations:
                 for part in PARTS:
                     await self._client.delete_index(retired.index(part))
 
+    async def delete_older_versions(self) -> None:
+        """Delete the indices of older versions. Every mailbox must have been filled since.
+
+        A process of an older version, if one still runs, searches nothing from then on.
+        """
+        for version, name in await self._versioned():
+            if version < SEARCH_VERSION:
+                await self._client.delete_index(name)
+
     async def _create(self, generation: Generation, part: str, *, searched: bool = False) -> bool:
         config = self._config
         names = [generation.write(part), *([alias(self.prefix, part)] if searched else [])]
@@ -175,8 +184,8 @@ class Generations:
 
     async def _list_unfilled(self, first: Generation) -> None:
         older = [
-            found for name in await self._client.aliases(f"{self.prefix}-progress-*")
-            if (found := _versioned(name, self.prefix)) and found[0] < SEARCH_VERSION
+            (version, name) for version, name in await self._versioned("progress")
+            if version < SEARCH_VERSION
         ]  # fmt: skip
         if not older:
             return
@@ -188,6 +197,11 @@ class Generations:
                 lines += [{"create": {"_id": user, "routing": user}},
                           {"user": user, "unfilled": True}]  # fmt: skip
             await self._client.bulk(first.write("progress"), lines, refresh="wait_for")
+
+    async def _versioned(self, part: str = "") -> list[tuple[int, str]]:
+        """Version and name of each index of this prefix, or of those of one part."""
+        names = await self._client.aliases(f"{self.prefix}-{part}*")
+        return [found for name in names if (found := _versioned(name, self.prefix))]
 
     async def _states(self) -> tuple[list[Generation], list[Generation]]:
         """The generations that are searched, oldest first, and those written, newest first."""

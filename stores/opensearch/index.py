@@ -85,10 +85,14 @@ class OpenSearchIndex(SearchIndex):
         return self._filling
 
     async def switch(self) -> None:
-        """Search the newest generation, at once; delete the others when no search reads them."""
+        """Search the newest generation, at once; delete the others when no search reads them.
+
+        All mailboxes were filled into it: indices of older versions go too.
+        """
         await self._generations.switch((await self._generations.written())[0])
         await asyncio.sleep(self._config.retired_for_s)
         await self._generations.delete_retired()
+        await self._generations.delete_older_versions()
 
     async def add(self, document: IndexDocument) -> None:
         source, size_bytes = source_of(document)

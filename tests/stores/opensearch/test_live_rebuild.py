@@ -194,6 +194,12 @@ async def test_users_of_an_older_version_are_filled_again(config, indices) -> No
     assert await indices[1].unfilled() == sorted(USERS)
     await index.mark_filled("ann", IndexedTo("e", 1))
     assert await indices[1].unfilled() == ["bob", "kim"]
+    await indices[1].begin()
+    assert f"{config.prefix}-progress-1" in await client.aliases(f"{config.prefix}-*")
+    await indices[1].switch()
+    second = Generation(2, config.prefix)
+    left = await client.aliases(f"{config.prefix}-*")
+    assert set(left) == {second.index("search"), second.index("progress")}
 
 
 async def test_an_index_that_is_gone_is_not_made_by_a_write(config, indices) -> None:
