@@ -1,7 +1,8 @@
 """One OpenSearch node, on 127.0.0.1, with its data in HOME/opensearch; for the distributed profile.
 
-The jars come from Maven (opensearch_pom.xml): the server, its modules, and a runner of one node. A
-write is answered after its log of operations is synced.
+The jars come from Maven (opensearch_pom.xml): the server, its modules, and a runner of one node.
+There is no security plugin among them: the node asks for no password (docs/security.md). A write is
+answered after its log of operations is synced.
 """
 
 import json
@@ -99,6 +100,7 @@ def _write_settings(folder: Path, config: OpenSearchConfig) -> None:
         "discovery.type": "single-node",
         "action.auto_create_index": False,
         "action.destructive_requires_name": True,
+        "script.allowed_types": "none",  # there is no password: no client runs code here
         "node.store.allow_mmap": False,  # needs a setting of the system on small machines
     }
     (folder / "opensearch.yml").write_text(json.dumps(settings, indent=2))

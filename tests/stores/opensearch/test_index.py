@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from dataclasses import replace
 
 import pytest
+from opensearchpy.exceptions import OpenSearchException
 
 from mail.errors import StoreUnavailable
 from mail.ids import new_id
@@ -105,3 +106,15 @@ async def test_a_user_that_is_marked_is_unfilled_until_filled(index) -> None:
     assert "zoe" in await index.unfilled()
     await index.mark_filled("zoe", IndexedTo())
     assert "zoe" not in await index.unfilled()
+
+
+async def test_no_client_runs_code_in_an_engine_without_a_password(index) -> None:
+    """Of a node of this run: that of a setting has its own rules."""
+    await index.add(document("a", body="x"))
+    ask = {"script_fields": {"x": {"script": {"source": "1 + 1"}}}}
+    client = index._client._client
+    with pytest.raises(OpenSearchException, match=r"cannot execute \[inline\] scripts"):
+        await client.search(index=index._index, body=ask)
+    elsewhere = {"remote": {"host": "http://127.0.0.1:9"}, "index": "a"}
+    with pytest.raises(OpenSearchException, match=r"not (white|allow)listed"):
+        await client.reindex(body={"source": elsewhere, "dest": {"index": "b"}})
