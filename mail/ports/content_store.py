@@ -30,7 +30,7 @@ class ContentStore(Protocol):
         ...
 
     async def missing(self, refs: Iterable[str]) -> list[str]:
-        """Return those of `refs` that have no content; contents are not read."""
+        """Return those of `refs` that have no content, or lost it; contents are not read."""
         ...
 
 

@@ -7,8 +7,8 @@ Rows are packed into segments (stores/cassandra/segments); a reader whose body h
 place again.
 """
 
-import asyncio
 import hashlib
+from collections import defaultdict
 from collections.abc import Callable, Iterable
 from functools import partial
 
@@ -26,12 +26,13 @@ from stores.cassandra.due_entries import DueEntries
 from stores.cassandra.guarded_rows import ATTEMPTS
 from stores.cassandra.segments.compactor import CompactorConfig
 from stores.cassandra.segments.packer import PUT_MAX_S, QUEUE, PackerConfig
-from stores.cassandra.segments.segment_writer import Objects
+from stores.cassandra.segments.segment_writer import Objects, in_groups
 from stores.cassandra.segments.upkeep import SegmentUpkeep
 from stores.cassandra.session import CassandraSession
 
 ROW_MAX_BYTES = 128 * 1024
 _BODY = CONTENT_ROW.select("content")
+_IS_THERE = CONTENT_ROW.select("body_key")
 
 
 class CassandraContentStore(CassandraContentSweep, ContentStore, ContentSweep):
@@ -80,9 +81,23 @@ class CassandraContentStore(CassandraContentSweep, ContentStore, ContentSweep):
         return await self._read(ref, start=start, size_bytes=size_bytes)
 
     async def missing(self, refs: Iterable[str]) -> list[str]:
+        """Ask for each row, and once for each object that contents share.
+
+        A body that is not there has moved, or it is lost: then its place still names it.
+        """
         ids = tuple(refs)
-        places = await asyncio.gather(*(self._known(ref) for ref in ids))
-        return [ref for ref, place in zip(ids, places, strict=True) if not is_there(place)]
+        left, not_there, gone = ids, dict[str, str](), set[str]()
+        for _ in range(ATTEMPTS):
+            places = dict(zip(left, await in_groups(self._known, left), strict=True))
+            there = {ref: place for ref, place in places.items() if place and is_there(place)}
+            lost = {ref for ref, place in there.items() if not_there.get(ref) == place.key}
+            gone |= (places.keys() - there.keys()) | lost
+            absent = await self._absent([p for ref, p in there.items() if ref not in lost])
+            left = tuple(ref for ref, p in there.items() if ref not in lost and p in absent)
+            not_there = {ref: there[ref].key for ref in left}
+            if not left:
+                return [ref for ref in ids if ref in gone]
+        raise StoreUnavailable("cassandra", f"the content {left[0]} moves all the time")
 
     async def walk(self, *, place: str | None, limit: int) -> tuple[list[MailId], str | None]:
         """Walk in the order of tokens; a position is the id of the last row."""
@@ -107,6 +122,25 @@ class CassandraContentStore(CassandraContentSweep, ContentStore, ContentSweep):
         else:
             await self._objects.put(place.key, content)
         return place
+
+    async def _absent(self, places: Iterable[ContentPlace]) -> set[ContentPlace]:
+        """Those of the places whose body is not there, or ends before the content."""
+        by_key: dict[str, list[ContentPlace]] = defaultdict(list)
+        for place in places:
+            by_key[place.key].append(place)
+        sizes = await in_groups(self._body_size, [each[0] for each in by_key.values()])
+        return {
+            place
+            for group, size in zip(by_key.values(), sizes, strict=True)
+            for place in group
+            if size is None or (place.where != ROW and size < place.start + place.size_bytes)
+        }
+
+    async def _body_size(self, place: ContentPlace) -> int | None:
+        """The size of an object, 0 for a row; None: it is not there."""
+        if place.where == ROW:
+            return 0 if await self._session.read(_IS_THERE, place.key) else None
+        return await self._objects.size(place.key)
 
     async def _delete_body(self, place: ContentPlace) -> None:
         if place.where == ROW:

@@ -105,6 +105,13 @@ class S3Objects:
         except FileNotFoundError:
             return None
 
+    async def size(self, key: str) -> int | None:
+        """Return the size of the object; None: there is none."""
+        try:
+            return (await _tried(obstore.head_async(self._store, key)))["size"]
+        except FileNotFoundError:
+            return None
+
     async def delete(self, key: str) -> None:
         """Delete the object; no error if there is none."""
         try:

@@ -46,6 +46,10 @@ class CountedObjects:
         self._step()
         return await self._objects.read(key, start=start, size_bytes=size_bytes)
 
+    async def size(self, key: str) -> int | None:
+        self._step()
+        return await self._objects.size(key)
+
     async def delete(self, key: str) -> None:
         self._step()
         await self._objects.delete(key)
