@@ -4,6 +4,7 @@ Compared are the state, settings, correspondents, message rows, thread bindings,
 lists with their heads. Memory does not grow with the mailbox: see stores/sorted_rows.py.
 """
 
+import asyncio
 from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
 from functools import reduce
@@ -33,7 +34,8 @@ from stores.cassandra.mail_store.mailbox_reads import MailboxReads
 from stores.cassandra.mail_store.stamps import put
 from stores.sorted_rows import RUN_MAX, SortedRows
 
-TRIES = 3  # to read state and heads with no step between them
+TRIES = 20  # to read state and heads with no step between them
+TRY_AGAIN_S = 0.1
 
 
 class MailboxCheck:
@@ -68,6 +70,7 @@ class MailboxCheck:
             await self._begin(state)
             if not await self._later.have_begun():
                 break
+            await asyncio.sleep(TRY_AGAIN_S)
         await self._compare(domain_id, state, generation=1)
 
     async def run(self, domain_id: DomainId, state: MailboxState, generation: int) -> None:
