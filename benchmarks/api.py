@@ -5,6 +5,7 @@ One client sends one request at a time over loopback. CPU is that of the api pro
 
 import random
 import time
+from collections.abc import Sequence
 from typing import Any
 
 import aiohttp
@@ -17,17 +18,19 @@ PAGE = 50
 
 
 async def measure_calls(
-    stack: Stack, filled: dict[int, str], *, calls: int
+    stack: Stack, filled: dict[int, str], *, calls: int, words: Sequence[str] = ()
 ) -> list[dict[str, Any]]:
-    """Return one row for each kind of call and size of mailbox."""
+    """Return one row for each kind of call and size of mailbox; searches are for `words`."""
     return [
         row
         for mails, token in filled.items()
-        for row in await _mailbox(stack, token, mails=mails, calls=calls)
+        for row in await _mailbox(stack, token, mails=mails, calls=calls, words=words)
     ]
 
 
-async def _mailbox(stack: Stack, token: str, *, mails: int, calls: int) -> list[dict[str, Any]]:
+async def _mailbox(
+    stack: Stack, token: str, *, mails: int, calls: int, words: Sequence[str]
+) -> list[dict[str, Any]]:
     headers = {"Authorization": f"Bearer {token}"}
     async with aiohttp.ClientSession(stack.config.http_url, headers=headers) as client:
         listing = "/v1/folders/inbox/messages"
@@ -39,10 +42,12 @@ async def _mailbox(stack: Stack, token: str, *, mails: int, calls: int) -> list[
             "list": [f"{listing}?limit={PAGE}"],
             "list, deep": [f"{listing}?limit={PAGE}&cursor={deep}"],
             "get": [f"/v1/messages/{id_}" for id_ in ids],
+            "search": [f"/v1/search?q={word}&limit={PAGE}" for word in words],
         }
         return [
             {"mails": mails, "call": name, **await _measure(stack, client, paths, calls)}
             for name, paths in calls_by_name.items()
+            if paths
         ]
 
 

@@ -18,6 +18,7 @@ from schemas.mailbox import FolderCounts, MailboxState, Usage
 from schemas.search import IndexDocument
 
 WORDS = 60_000
+SEARCH_WORD_MIN_CHARS = 5
 BODY_WORDS = 620  # about 4 KB
 LINE_WORDS = 10
 NOW_MS = 1_700_000_000_000
@@ -176,3 +177,9 @@ def delivery(owner: str, seq: int, content: Stored | None = None) -> Commit:
     commit = deliver(state, command, position, thread_keys(command.head), {})
     assert isinstance(commit, Commit)
     return commit
+
+
+def search_words(count: int) -> list[str]:
+    """Words that some mails of each corpus have."""
+    middling = Corpus(bodies=0).words[800:1_000]
+    return [word for word in middling if len(word) >= SEARCH_WORD_MIN_CHARS][:count]

@@ -50,6 +50,19 @@ class Meter:
         return self.ms_per(time.monotonic() - self._began_s)
 
 
+def written_bytes(pids: Mapping[str, int]) -> dict[str, int]:
+    """Bytes that each process and its running children gave to the disk."""
+    return {
+        name: sum(map(_written_bytes, _tree(pid, alone=name == SUPERVISOR)))
+        for name, pid in pids.items()
+    }
+
+
+def _written_bytes(pid: int) -> int:
+    lines = Path(f"/proc/{pid}/io").read_text(encoding="ascii").splitlines()
+    return int(next(line for line in lines if line.startswith("write_bytes:")).split()[1])
+
+
 def memory_mib(pids: Mapping[str, int]) -> dict[str, float]:
     """Return the proportional set size: a page shared by n processes counts as 1/n in each."""
     return {

@@ -1,6 +1,6 @@
 """Both profiles in one run: CPU of a mail by process, latency to the owner, calls of the API.
 
-    python -m benchmarks.profiles [--mails 600] [--filled 1000] [--json FILE]
+    python -m benchmarks.profiles [--mails N] [--filled N,N] [--indexed N] [--json FILE]
 
 The stand-in of benchmarks/spamc.py replaces spamd, because the CPU of SpamAssassin would hide all
 other costs. Prints tables for docs/performance.md.
@@ -15,9 +15,10 @@ from typing import Any
 
 import uvloop
 
-from benchmarks import api, end_to_end, report
-from benchmarks.fixtures import Corpus
+from benchmarks import api, end_to_end, engine_load, report
+from benchmarks.fixtures import Corpus, search_words
 from benchmarks.machine import load_average
+from benchmarks.processes import written_bytes
 from benchmarks.stack import Stack, running, stack
 from tests.support.opensearch import free_http_port
 
@@ -34,19 +35,22 @@ async def measure(stack_: Stack, users: dict[str, str], boxes: dict[int, str], m
     """Return the figures of a running stack."""
     sender = end_to_end.Sender(stack_, Corpus(bodies=0), list(users))
     await end_to_end.throughput(stack_, sender, mails // WARM_UP_SHARE)
+    asked, written = await engine_load.requests(stack_), written_bytes(stack_.pids())
     flow = await end_to_end.throughput(stack_, sender, mails)
+    flow["requests"] = engine_load.per_mail(asked, await engine_load.requests(stack_), mails)
+    flow["written"] = engine_load.per_mail(written, written_bytes(stack_.pids()), mails)
     push = await end_to_end.latency(stack_, sender, users, count=QUIET_MAILS, per_s=QUIET_PER_S)
     return {
         "flow": flow,
         "push": push,
-        "api": await api.measure_calls(stack_, boxes, calls=CALLS),
+        "api": await api.measure_calls(stack_, boxes, calls=CALLS, words=search_words(CALLS)),
         "load_average": load_average(),
     }
 
 
-def of_profile(profile: str, mails: int, filled: str) -> Any:
+def of_profile(profile: str, mails: int, filled: str, indexed: str) -> Any:
     settings = {"POSTRIVER_PROFILE": profile, "POSTRIVER_OPENSEARCH_PORT": str(free_http_port())}
-    seeding = ("benchmarks.seed", "--users", str(USERS), "--filled", filled)
+    seeding = ("benchmarks.seed", "--users", str(USERS), "--filled", filled, "--indexed", indexed)
     with stack(settings) as stack_:
         seeded = stack_.run(*seeding) if profile == "embedded" else ""
         with running(stack_, "--stand-in") as started_s:
@@ -76,13 +80,20 @@ def tables(found: dict[str, Any]) -> str:
         [f"{row['call']}, {row['mails']} mails: {key}",
          *(found[name]["api"][number][key] for name in found)]
         for number, row in enumerate(found[PROFILES[0]]["api"])
-        for key in ("p50_ms", "p99_ms", "cpu_ms")
+        for key in ("p50_ms", "p95_ms", "p99_ms", "cpu_ms")
     ]  # fmt: skip
+    loads = [
+        [f"{name}: {what}", *(flow[key].get(name, "") for flow in flows.values())]
+        for key, what in (("requests", "requests a mail"), ("written", "bytes written a mail"))
+        for name in sorted(
+            {one for flow in flows.values() for one, value in flow[key].items() if value}
+        )
+    ]
     starts = [["start, s", *(found[name]["started_s"] for name in found)]]
     return "\n\n".join(
         [
             report.table(["CPU of a mail, ms", *found], [*rows, *sums]),
-            report.table(["", *found], [*rates, *push, *calls, *starts]),
+            report.table(["", *found], [*rates, *push, *calls, *loads, *starts]),
         ]
     )
 
@@ -90,14 +101,15 @@ def tables(found: dict[str, Any]) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.profiles", description=__doc__)
     parser.add_argument("--mails", type=int, default=600)
-    parser.add_argument("--filled", default="1000")
+    parser.add_argument("--filled", default="1000,200000")
+    parser.add_argument("--indexed", default="200000")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # an exit also stops the stack
     found = {}
     for profile in PROFILES:
         print(f"bench: {profile}", file=sys.stderr, flush=True)
-        found[profile] = of_profile(profile, options.mails, options.filled)
+        found[profile] = of_profile(profile, options.mails, options.filled, options.indexed)
     if options.json:
         options.json.write_text(json.dumps(found, indent=2) + "\n")
     print(tables(found))

@@ -3,11 +3,12 @@
 `python -m benchmarks.seed --users N --filled 1000,200000 [--indexed N]`, with the settings of a
 stack. Prints JSON: `{"users": {address: token}, "filled": {mails: token}}`. The rows are written
 directly to the store and share one content, because only reading is measured on them. The index
-gets documents for the newest N messages of the largest mailbox.
+gets documents for the newest N messages of the largest mailbox, in whole thousands.
 """
 
 import argparse
 import asyncio
+from collections.abc import AsyncIterator
 
 import msgspec
 
@@ -18,7 +19,7 @@ from cli.wiring.profile import adapters
 from edge.sign_in.session_tokens import new_token, token_sha256
 from mail.clock import now_ms
 from mail.ids import new_id
-from mail.ports import Commit, Directory, MailStore, SearchIndex
+from mail.ports import Directory, MailStore, SearchIndex
 from operations.accounts import add_domain
 from schemas.content import Stored
 from schemas.directory import Session, User
@@ -26,6 +27,7 @@ from schemas.mailbox import Message
 from stack.state_folder import StateFolder
 
 CONCURRENT_COMMITS = 1_000
+BODIES_MAX = 20_000  # different texts of indexed mail
 DAY_MS = 24 * 3600 * 1000
 
 
@@ -46,15 +48,16 @@ async def add_user(directory: Directory, domain_id: str, number: int) -> str:
     return token
 
 
-async def fill(store: MailStore, owner: str, mails: int, content: Stored) -> list[Message]:
-    """Fill a mailbox; return its newest messages, at most CONCURRENT_COMMITS."""
-    commits: list[Commit] = []
+async def fill(
+    store: MailStore, owner: str, mails: int, content: Stored
+) -> AsyncIterator[list[Message]]:
+    """Fill a mailbox; yields its messages, oldest first, CONCURRENT_COMMITS at a time."""
     await store.load(owner)
     for first in range(0, mails, CONCURRENT_COMMITS):
         seqs = range(first + 1, min(first + CONCURRENT_COMMITS, mails) + 1)
         commits = [fixtures.delivery(owner, seq, content) for seq in seqs]
         await store.commit_all(commits)
-    return [commit.messages[0] for commit in commits]
+        yield [commit.messages[0] for commit in commits]
 
 
 async def index(search: SearchIndex, corpus: fixtures.Corpus, messages: list[Message]) -> None:
@@ -78,11 +81,13 @@ async def seed(config: Config, users: int, filled: list[int], indexed: int) -> N
         tokens = [await add_user(directory, domain.domain_id, number) for number in numbers]
         mail = fixtures.Corpus(bodies=0).mail(fixtures.address(users), 0)
         content = await (await opened.contents()).put(new_id(), mail.data)
+        search, corpus = await opened.search(), fixtures.Corpus(bodies=min(indexed, BODIES_MAX))
         for number, mails in enumerate(filled, start=users):
-            newest = await fill(store, fixtures.user_id(number), mails, content)
-            if indexed and mails == max(filled):
-                corpus = fixtures.Corpus(bodies=indexed)
-                await index(await opened.search(), corpus, newest[-indexed:])
+            left = mails
+            async for messages in fill(store, fixtures.user_id(number), mails, content):
+                if mails == max(filled) and left <= indexed:
+                    await index(search, corpus, messages)
+                left -= len(messages)
     print_json(
         {
             "users": {fixtures.address(number): tokens[number] for number in range(users)},

@@ -65,6 +65,7 @@ class Stack:
     def up(self, *how: str) -> float:
         """Start the stack, and return the seconds until it is ready.
 
+        `ingress` may still wait for a domain.
         Raises RuntimeError with the end of the log: the stack did not become ready.
         """
         began_s = time.monotonic()
@@ -93,7 +94,10 @@ class Stack:
         return {row["name"]: row["pid"] for row in rows} | {"supervisor": self._process.pid}
 
     def _ready(self) -> bool:
-        return bool(self._status().get("state") == "ready")
+        status = self._status()
+        return bool(status.get("state") == "ready") or list(status.get("reasons", ())) == [
+            "ingress"
+        ]
 
     def _status(self) -> dict[str, Any]:
         try:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from playwright.async_api import Browser, async_playwright
 
 from benchmarks.end_to_end import Sender
-from benchmarks.fixtures import Corpus
+from benchmarks.fixtures import Corpus, search_words
 from benchmarks.stack import Stack
 from benchmarks.webmail import control, loading, scrolling, using
 from benchmarks.webmail.budgets import FULL, QUARTER
@@ -14,7 +14,6 @@ from benchmarks.webmail.files import sizes
 from benchmarks.webmail.tab import signed_in, tab
 from tests.support.browser import ARGUMENTS, CHROMIUM
 
-WORD_MIN_CHARS = 5
 Found = dict[str, dict[str, float | None]]
 
 
@@ -86,7 +85,7 @@ async def _use(
         figures |= await using.keys(page, work.keys)
         figures |= await scrolling.jumping(page, work.jumps)
         figures |= await scrolling.flinging(page, work.frames, work.flings)
-        figures |= await using.searching(page, _words(work.searches))
+        figures |= await using.searching(page, search_words(work.searches))
     return figures
 
 
@@ -101,9 +100,3 @@ async def _stay(browser: Browser, stack: Stack, mailbox: Mailbox, work: Work) ->
         )
         figures |= await scrolling.memory_after_all(page, work.stops)
     return figures
-
-
-def _words(count: int) -> list[str]:
-    """Words that some of the indexed mails have (benchmarks/seed.py has the same corpus)."""
-    middling = Corpus(bodies=0).words[800:1_000]
-    return [word for word in middling if len(word) >= WORD_MIN_CHARS][:count]
