@@ -9,9 +9,7 @@ writes carry their timestamps, so that a caller may repeat them.
 import asyncio
 import logging
 import ssl
-from collections import deque
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Self
 
@@ -26,7 +24,6 @@ from cassandra import (
 from cassandra.auth import PlainTextAuthProvider
 from cassandra.cluster import EXEC_PROFILE_DEFAULT, Cluster, ExecutionProfile, NoHostAvailable
 from cassandra.connection import ConnectionException
-from cassandra.io.asyncioreactor import AsyncioConnection
 from cassandra.policies import DCAwareRoundRobinPolicy, FallthroughRetryPolicy, TokenAwarePolicy
 from cassandra.query import (
     UNSET_VALUE,
@@ -38,6 +35,7 @@ from cassandra.query import (
 
 from mail.errors import StoreUnavailable
 from schemas.cql.tables import Table
+from stores.cassandra.loop_connection import LoopThread, connections_on
 from stores.write_check import WriteCheck, always_writable
 
 # What it logs is raised too, and a refused password is a step of the first start.
@@ -82,58 +80,26 @@ class _Place:
         self.state = state
 
 
-class _Calls:
-    """Calls from other threads into a loop; calls that come together wake it once."""
-
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self.loop = loop
-        self._calls: deque[tuple[Callable[..., object], Any]] = deque()
-        self._is_due = False
-
-    def add(self, call: Callable[..., object], *values: Any) -> None:
-        self._calls.append((call, values))
-        if not self._is_due:
-            self._is_due = True
-            with suppress(RuntimeError):  # a closed loop has no callers
-                self.loop.call_soon_threadsafe(self._run)
-
-    def _run(self) -> None:
-        self._is_due = False  # first, so that a call that is added meanwhile wakes the loop again
-        while self._calls:
-            call, values = self._calls.popleft()
-            call(*values)
-
-
-class _DriverConnection(AsyncioConnection):  # type: ignore[misc]
-    """The driver's connection; it wakes the driver's loop once for requests that come together."""
-
-    def __init__(self, *values: Any, **more: Any) -> None:
-        self._calls = _Calls(self._loop)
-        super().__init__(*values, **more)
-
-    def push(self, data: bytes) -> None:
-        self._calls.add(self._write_queue.put_nowait, data)
-
-
 class CassandraSession:
-    """One session, for use by one event loop. Create it with `open`; `close` it."""
+    """One session. `open` and `close` it on one loop; others may use it while that one runs."""
 
-    def __init__(self, cluster: Any, session: Any, config: ClusterConfig) -> None:
+    def __init__(self, cluster: Any, session: Any, config: ClusterConfig, loop: LoopThread) -> None:
         self._cluster = cluster
         self._session = session
         self.config = config
         self._prepared: dict[str, PreparedStatement] = {}
         self._preparing = asyncio.Lock()
-        self._calls: _Calls | None = None  # into the loop of the callers
+        self._loop = loop
 
     @classmethod
     async def open(cls, config: ClusterConfig) -> Self:
         """Connect. Raises AccessDenied; StoreUnavailable: no node answers."""
+        loop = LoopThread()
         cluster = Cluster(
             list(config.hosts),
             port=config.port,
             protocol_version=_PROTOCOL,
-            connection_class=_connection_class(config),
+            connection_class=connections_on(loop),
             ssl_context=config.tls,
             auth_provider=PlainTextAuthProvider(config.user, config.password),
             executor_threads=1,
@@ -142,14 +108,14 @@ class CassandraSession:
         try:
             session = await asyncio.to_thread(cluster.connect)
         except _UNAVAILABLE as error:
-            await asyncio.to_thread(cluster.shutdown)
+            await _end(cluster, loop)
             causes = getattr(error, "errors", {}).values()
             denied = any(isinstance(cause, AuthenticationFailed) for cause in causes)
             raise (AccessDenied if denied else StoreUnavailable)("cassandra", str(error)) from error
-        return cls(cluster, session, config)
+        return cls(cluster, session, config, loop)
 
     async def close(self) -> None:
-        await asyncio.to_thread(self._cluster.shutdown)
+        await _end(self._cluster, self._loop)
 
     async def use(self, keyspace: str) -> None:
         """Use `keyspace` for statements without one. Raises StoreUnavailable: there is none."""
@@ -251,10 +217,8 @@ class CassandraSession:
     ) -> list[Row]:
         """All rows; with `place` those of one page, which moves `place`."""
         limit_s = limit_s or self.config.request_timeout_s
-        loop = asyncio.get_running_loop()
-        if self._calls is None or self._calls.loop is not loop:
-            self._calls = _Calls(loop)
-        calls, waiter = self._calls, loop.create_future()
+        here = asyncio.get_running_loop()
+        loop, waiter = self._loop if here is self._loop.loop else LoopThread(), here.create_future()
         rows: list[Row] = []
         check()
         state = place.state if place else None
@@ -265,10 +229,10 @@ class CassandraSession:
             if response.has_more_pages and place is None:
                 response.start_fetching_next_page()
             else:
-                calls.add(_settle, waiter, rows)
+                loop.call(_settle, waiter, rows)
 
         def on_error(error: Exception) -> None:
-            calls.add(_fail, waiter, error)
+            loop.call(_fail, waiter, error)
 
         response.add_callbacks(on_rows, on_error)
         try:
@@ -283,12 +247,9 @@ class CassandraSession:
             raise StoreUnavailable("cassandra", str(error)) from error
 
 
-def _connection_class(config: ClusterConfig) -> type[Any]:
-    if config.tls is None:
-        return _DriverConnection
-    from cassandra.io.libevreactor import LibevConnection  # noqa: PLC0415  (a library in C)
-
-    return LibevConnection  # type: ignore[no-any-return]
+async def _end(cluster: Any, loop: LoopThread) -> None:
+    await asyncio.to_thread(cluster.shutdown)
+    await loop.all_closed()
 
 
 def _profile(config: ClusterConfig) -> ExecutionProfile:

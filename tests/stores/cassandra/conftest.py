@@ -22,7 +22,8 @@ from stores.cassandra.roles import take_over
 from stores.cassandra.session import CassandraSession, ClusterConfig, Row, Statement
 from stores.s3.objects import ObjectsConfig, S3Objects
 from stores.write_check import WriteCheck, always_writable
-from tests.support.cassandra import CassandraNode, prepare_cluster
+from tests.support.cassandra import CassandraNode, prepare_cluster, session_on
+from tests.support.in_thread import in_thread
 from tests.support.versitygw import VersityGw
 
 _scopes = count()
@@ -37,7 +38,7 @@ class ScopedSession(CassandraSession):
 
     @classmethod
     def of(cls, connected: CassandraSession, scope: str) -> "ScopedSession":
-        made = cls(connected._cluster, connected._session, connected.config)
+        made = cls(connected._cluster, connected._session, connected.config, connected._loop)
         made._prepared = connected._prepared
         made.scope = scope
         return made
@@ -118,14 +119,9 @@ def prepared(
 def connected(prepared: Callable[[str], ClusterConfig]) -> Iterator[CassandraSession]:
     """A session with the rights of a process, which all contract suites use."""
 
-    async def connect() -> CassandraSession:
-        session = await CassandraSession.open(prepared(PROCESS))
-        await check_versions(session, schemas())
-        return session
-
-    session = asyncio.run(connect())
-    yield session
-    asyncio.run(session.close())
+    with in_thread(session_on(prepared(PROCESS), CassandraSession)) as session:
+        asyncio.run(check_versions(session, schemas()))
+        yield session
 
 
 @pytest.fixture

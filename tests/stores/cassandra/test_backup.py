@@ -7,6 +7,7 @@ import asyncio
 import os
 import random
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 
 import pytest
@@ -30,6 +31,8 @@ from stores.cassandra.migrations import migrate
 from stores.cassandra.session import CassandraSession, ClusterConfig, Row
 from tests.stores.cassandra.conftest import ScopedSession
 from tests.stores.cassandra.two_owners import NarrowGenerator, Owner, OwnerSession
+from tests.support.cassandra import session_on
+from tests.support.in_thread import in_thread
 
 pytestmark = pytest.mark.distributed
 SEEDS = int(os.environ.get("POSTRIVER_SEEDS", "8"))
@@ -70,18 +73,13 @@ class ScopeSink:
 def opened(cluster: ClusterConfig) -> Iterator[list[CassandraSession]]:
     """Sessions of two keyspaces with the tables of mailboxes."""
 
-    async def open_both() -> list[CassandraSession]:
-        sessions = []
+    with ExitStack() as stack:
+        sessions: list[CassandraSession] = []
         for keyspace in ("copied", "restored"):
             config = replace(cluster, keyspace=keyspace)
-            sessions.append(await SlowReader.open(config))
-            await migrate(sessions[-1], {"mail": MAIL})
-        return sessions
-
-    sessions = asyncio.run(open_both())
-    yield sessions
-    for session in sessions:
-        asyncio.run(session.close())
+            sessions.append(stack.enter_context(in_thread(session_on(config, SlowReader))))
+            asyncio.run(migrate(sessions[-1], {"mail": MAIL}))
+        yield sessions
 
 
 def test_each_table_is_copied_made_again_or_left_out() -> None:
