@@ -79,7 +79,7 @@ def tables(found: dict[str, Any]) -> str:
     calls = [
         [f"{row['call']}, {row['mails']} mails: {key}",
          *(found[name]["api"][number][key] for name in found)]
-        for number, row in enumerate(found[PROFILES[0]]["api"])
+        for number, row in enumerate(next(iter(found.values()))["api"])
         for key in ("p50_ms", "p95_ms", "p99_ms", "cpu_ms")
     ]  # fmt: skip
     loads = [
@@ -103,11 +103,12 @@ def main() -> None:
     parser.add_argument("--mails", type=int, default=600)
     parser.add_argument("--filled", default="1000,200000")
     parser.add_argument("--indexed", default="200000")
+    parser.add_argument("--profile", choices=PROFILES, action="append")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # an exit also stops the stack
     found = {}
-    for profile in PROFILES:
+    for profile in options.profile or PROFILES:
         print(f"bench: {profile}", file=sys.stderr, flush=True)
         found[profile] = of_profile(profile, options.mails, options.filled, options.indexed)
     if options.json:
