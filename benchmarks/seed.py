@@ -24,6 +24,7 @@ from operations.accounts import add_domain
 from schemas.content import Stored
 from schemas.directory import Session, User
 from schemas.mailbox import Message
+from schemas.search import IndexedTo
 from stack.state_folder import StateFolder
 
 CONCURRENT_COMMITS = 1_000
@@ -83,11 +84,14 @@ async def seed(config: Config, users: int, filled: list[int], indexed: int) -> N
         content = await (await opened.contents()).put(new_id(), mail.data)
         search, corpus = await opened.search(), fixtures.Corpus(bodies=min(indexed, BODIES_MAX))
         for number, mails in enumerate(filled, start=users):
-            left = mails
-            async for messages in fill(store, fixtures.user_id(number), mails, content):
+            owner, left = fixtures.user_id(number), mails
+            async for messages in fill(store, owner, mails, content):
                 if mails == max(filled) and left <= indexed:
                     await index(search, corpus, messages)
                 left -= len(messages)
+            if mails == max(filled) and indexed:
+                state = await store.state(owner)
+                await search.mark_filled(owner, IndexedTo(state.epoch, state.seq))
     print_json(
         {
             "users": {fixtures.address(number): tokens[number] for number in range(users)},
