@@ -13,6 +13,7 @@ from typing import Any
 
 from cassandra.connection import Connection, ConnectionShutdown
 
+CLOSING_MAX_S = 5.0
 SLICE_BYTES = 16_384  # the driver copies what is left behind each answer
 
 
@@ -33,9 +34,9 @@ class LoopThread:
                 self.loop.call_soon_threadsafe(function, *values)
 
     async def all_closed(self) -> None:
-        """Wait until the connections are closed that the driver has closed."""
-        while self.open:
-            await asyncio.wait(self.open)
+        """Wait until the connections are closed that the driver has closed, for a while."""
+        if self.open:
+            await asyncio.wait(self.open, timeout=CLOSING_MAX_S)
 
 
 def connections_on(loop: LoopThread) -> type[Any]:

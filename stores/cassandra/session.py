@@ -1,9 +1,8 @@
 """A session with a Cassandra cluster: prepared statements, awaited on the caller's event loop.
 
-The driver has one thread for all its connections (its asyncio reactor). An answer comes back to the
-caller's loop by one call; no thread waits for it. With TLS the thread is that of its libev reactor:
-asyncio reads no TLS sockets. Every statement is LOCAL_QUORUM, and is not tried again here:
-writes carry their timestamps, so that a caller may repeat them.
+The sockets belong to that loop (loop_connection.py); the driver's threads connect and prepare.
+Every statement is LOCAL_QUORUM, and is not tried again here: writes carry their timestamps, so that
+a caller may repeat them.
 """
 
 import asyncio
