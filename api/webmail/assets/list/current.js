@@ -67,9 +67,19 @@ export function forgetLists() { kept.clear(); list.value = null; selected.value 
 
 // --- reading again ---
 
-let timer = 0;
+let timer = 0, following = 0, newest = null; // the state of the mailbox that the list should have
 export function refreshSoon(ms = REFRESH_MS) {
   timer ||= setTimeout(() => { timer = 0; refresh(); }, ms);
+}
+
+// The mailbox is at `state` now: the list is read again unless that was done after an own change.
+export function followTo(state) {
+  newest = state;
+  following ||= setTimeout(async () => {
+    following = 0;
+    await list.value?.refreshed;
+    if (!list.value?.isAt(newest)) refreshSoon(0);
+  }, REFRESH_MS);
 }
 
 async function refresh() {
@@ -164,17 +174,21 @@ export function targets() {
   return row ? [row] : [];
 }
 
+// The module is loaded before the first key where there is time; from then on a key has its effect in the same frame.
+let actions = null;
+export const loadActions = async () => { actions ??= await import("../store/actions.js"); };
+
 // Acts on the selection, the open conversation or the row under the keys; goes on to the next row.
 export async function perform(what, value = {}, rows = targets(), { step = null } = {}) {
   if (!rows.length) return;
   const one = list.value, opened = openedRow();
   if (allMatching.value && selected.value.size) return performOnAll(what, value, one);
-  const { act } = await import("../store/actions.js"); // from the second time on at once
+  if (!actions) await loadActions();
   const leaves = ["archive", "trash", "junk", "inbox", "move"].includes(what);
   const at = one.places.get(rows[0].id) ?? cursorAt();
   const wasOpen = leaves && opened && rows.some((row) => row.thread_id === opened.thread_id);
   const isForGood = what === "trash" && (place.value.isTrash || place.value.isJunk);
-  act(what, rows, one, value);
+  actions.act(what, rows, one, value);
   if (selected.value.size && leaves) selectNone();
   if (!leaves || isForGood) return;
   if (wasOpen) goOn(at, step ?? settings.value.after_archive);

@@ -174,11 +174,14 @@ const isOpen = (row) => route.value.thread === row.thread_id;
 const isCurrent = (row) => cursor.value === row.id;
 
 function restate(node, row) {
-  node.setAttribute("aria-selected", String(isSelected(row.id)));
-  node.querySelector(".tick")?.setAttribute("aria-checked", String(isSelected(row.id)));
-  node.tabIndex = isCurrent(row) ? 0 : -1;
-  node.classList.toggle("current", isCurrent(row));
-  if (isOpen(row)) node.setAttribute("aria-current", "true");
+  const [selects, isHere, opens] = [isSelected(row.id), isCurrent(row), isOpen(row)], state = [selects, isHere, opens].join();
+  if (node.state === state) return;
+  node.state = state;
+  node.setAttribute("aria-selected", String(selects));
+  node.querySelector(".tick")?.setAttribute("aria-checked", String(selects));
+  node.tabIndex = isHere ? 0 : -1;
+  node.classList.toggle("current", isHere);
+  if (opens) node.setAttribute("aria-current", "true");
   else node.removeAttribute("aria-current");
 }
 

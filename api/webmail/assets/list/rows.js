@@ -11,6 +11,7 @@ const HEIGHT_MAX_PX = 16_000_000; // Firefox lays out no more than 17.9 million
 // A list of rows of one height, of which only those in view (and some more) are in the document.
 export class ListWindow {
   #scroller; #canvas; #make; #list = null; #nodes = new Map(); #height = 76; #frame = 0; #reading = 0;
+  #top = 0; #view = 0; // of the scroller: asking it after a change of the document makes the browser lay out all at once
   onWindow = () => {};
 
   // `make(row, position)` returns the node of a row; a row of `undefined` was not read yet.
@@ -21,9 +22,10 @@ export class ListWindow {
     this.#canvas.className = "canvas";
     this.#canvas.setAttribute("role", "rowgroup");
     scroller.append(this.#canvas);
-    scroller.addEventListener("scroll", () => this.#soon(), { passive: true });
-    this.sizes = new ResizeObserver(() => this.#soon());
+    scroller.addEventListener("scroll", () => { this.#top = scroller.scrollTop; this.#soon(); }, { passive: true });
+    this.sizes = new ResizeObserver(() => { this.#view = scroller.clientHeight; this.#soon(); });
     this.sizes.observe(scroller);
+    this.#view = scroller.clientHeight;
   }
 
   close() {
@@ -38,34 +40,34 @@ export class ListWindow {
     this.#nodes.forEach((node) => node.remove());
     this.#nodes.clear();
     this.#size();
-    this.#scroller.scrollTop = scrollTop;
+    this.#scrollTo(scrollTop);
     this.draw();
   }
 
   set rowHeight(px) {
     if (px === this.#height) return;
-    const top = this.#scroller.scrollTop / this.#height;
+    const top = this.#top / this.#height;
     this.#height = px;
     this.#size();
-    this.#scroller.scrollTop = top * px;
+    this.#scrollTo(top * px);
     this.redraw();
   }
 
-  get first() { return Math.max(0, Math.floor(this.#scroller.scrollTop / this.#height)); }
-  get top() { return this.#scroller.scrollTop; }
-  get count() { return Math.ceil(this.#scroller.clientHeight / this.#height) + 1; }
+  get first() { return Math.max(0, Math.floor(this.#top / this.#height)); }
+  get top() { return this.#top; }
+  get count() { return Math.ceil(this.#view / this.#height) + 1; }
   get total() { return Math.min(this.#list?.total ?? 0, Math.floor(HEIGHT_MAX_PX / this.#height)); }
 
   // The row at the top of the window and how far it is scrolled out: to keep it in place over a change.
   anchor() {
     const at = this.first;
-    return this.#scroller.scrollTop ? { id: this.#list?.rows[at]?.id, offset: this.#scroller.scrollTop - at * this.#height } : null;
+    return this.#top ? { id: this.#list?.rows[at]?.id, offset: this.#top - at * this.#height } : null;
   }
 
   keep(anchor) {
     const at = anchor ? this.#list.places.get(anchor.id) : undefined;
     this.#size();
-    if (at !== undefined) this.#scroller.scrollTop = at * this.#height + anchor.offset;
+    if (at !== undefined) this.#scrollTo(at * this.#height + anchor.offset);
     this.draw();
   }
 
@@ -79,6 +81,12 @@ export class ListWindow {
   }
 
   #size() { this.#canvas.style.height = `${this.total * this.#height}px`; }
+
+  #scrollTo(px) {
+    if (px === this.#top) return;
+    this.#scroller.scrollTop = px;
+    this.#top = this.#scroller.scrollTop; // within what there is
+  }
 
   #soon() {
     if (this.#frame) return;
@@ -141,9 +149,9 @@ export class ListWindow {
 
   // Scrolls so that the row at `at` is seen whole, with half a row above and below.
   reveal(at) {
-    const top = at * this.#height, view = this.#scroller.clientHeight, margin = this.#height / 2;
-    if (top - margin < this.#scroller.scrollTop) this.#scroller.scrollTop = Math.max(0, top - margin);
-    else if (top + this.#height + margin > this.#scroller.scrollTop + view) this.#scroller.scrollTop = top + this.#height + margin - view;
+    const top = at * this.#height, margin = this.#height / 2;
+    if (top - margin < this.#top) this.#scrollTo(Math.max(0, top - margin));
+    else if (top + this.#height + margin > this.#top + this.#view) this.#scrollTo(top + this.#height + margin - this.#view);
     this.draw();
   }
 }

@@ -6,7 +6,7 @@ import { useActs } from "../keys.js";
 import { go, listPath, route } from "../router.js";
 import { composers, connection, dialog, drawer, inboxUnread, me, newVersion, notice, openComposer, outbox, reloadPage, session, settings } from "../store/state.js";
 import { ListPane, countOf, titleOf } from "../list/pane.js";
-import { followRoute, list, selectNone, selected } from "../list/current.js";
+import { followRoute, list, loadActions, selectNone, selected } from "../list/current.js";
 import { begin, retry } from "../store/account.js";
 import { Sidebar } from "./sidebar.js";
 import { Icon, Toasts } from "./parts.js";
@@ -115,4 +115,4 @@ session.subscribe((state) => {
 });
 begin();
 // What is opened by a key or a click should not wait for its module then.
-session.subscribe((state) => { if (state === "in") setTimeout(() => [LATER.thread(), LATER.dialogs(), import("../store/actions.js"), import("../list/ahead.js")], 300); });
+session.subscribe((state) => { if (state === "in") setTimeout(() => [loadActions(), LATER.thread(), LATER.dialogs(), import("../list/ahead.js")], 300); });

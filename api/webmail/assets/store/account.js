@@ -6,7 +6,7 @@ import { Failure, Line, ask, onUnauthorized } from "../wire.js";
 import { announcement, composers, connection, folders, dialog, held, identities, limits, me, nameOf, notice, openComposer, outbox, reset, session, setCounts, settings, toast } from "./state.js";
 import { apply as applyToThreads, forget as forgetThreads, reloadAll, reloadCopies } from "./threads.js";
 import { forgetCopies, forgetDevice, kept, keepsCopies, keptAt, lastUser, setKeepsCopies, useDevice } from "./device.js";
-import { firstPage, forgetLists, keyOf, refreshSoon } from "../list/current.js";
+import { firstPage, followTo, forgetLists, keyOf, refreshSoon } from "../list/current.js";
 import { go } from "../router.js";
 
 let line = null, isConfirmed = false; // the service has said who is signed in
@@ -162,8 +162,15 @@ export function watch(what, then) {
 }
 const sayWatched = () => line?.send({ type: "watch", what: [...watched.keys()] });
 
+let isChanged = false; // by frames of a step whose last one, with its state, is still to come
+
 function heard(frame) {
   watched.get(frame.type)?.(frame);
+  isChanged ||= frame.type === "change";
+  if (isChanged && frame.state) {
+    isChanged = false;
+    followTo(frame.state);
+  }
   if (frame.folders) setCounts(frame.folders);
   if (frame.type === "settings") useSettings(frame.settings);
   if (frame.type === "folder") heardFolder(frame);
@@ -171,7 +178,6 @@ function heard(frame) {
   if (frame.type !== "change") return;
   applyToThreads(frame.message, frame.change);
   if (frame.change === "destroyed" && keepsCopies()) import("./copies.js").then(({ forgetMessage }) => forgetMessage(frame.message.id));
-  refreshSoon();
   const { message } = frame;
   if (frame.change === "created" && message.unread && document.hidden) import("./notify.js").then(({ notify }) => notify(message));
   if (frame.change === "created" && message.unread && message.folder_ids?.includes("inbox")) {

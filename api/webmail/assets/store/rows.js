@@ -7,7 +7,8 @@ import { keepsCopies, keptAt } from "./device.js";
 import { busy, waiting } from "./state.js";
 
 export const PAGE = 100;
-const MARGIN = 50; // rows read again on each side of the window
+const MARGIN = 10; // rows read again on each side of the window, which draws some of them
+const READ_MAX = 500; // of one request
 export const ROWS_MAX = 200_000; // positions that the server gives
 
 const FILTERS = { unread: "unread=true", starred: "flagged=true" };
@@ -29,6 +30,7 @@ export class RowList {
     this.error = signal(null);
     this.places = new Map(); // row id → position
     this.waiting = new Map(); // page → promise
+    this.refreshed = Promise.resolve(); // when the last reading of the window has ended
     this.round = 0;
   }
 
@@ -63,13 +65,17 @@ export class RowList {
     }
   }
 
-  // Reads the window again and forgets rows outside of it, which may have moved.
-  async refresh(from, to) {
-    if (this.query.kind === "search") return;
+  // Reads the pages of the window again and forgets rows outside of them, which may have moved.
+  refresh(from, to) {
+    if (this.query.kind !== "search") this.refreshed = this.#refresh(from, to);
+    return this.refreshed;
+  }
+
+  async #refresh(from, to) {
     const round = ++this.round;
     this.waiting.clear();
-    const start = Math.max(0, from - MARGIN);
-    const limit = Math.min(500, Math.max(to + MARGIN - start, PAGE / 2));
+    const start = Math.floor(Math.max(0, from - MARGIN) / PAGE) * PAGE;
+    const limit = Math.min(READ_MAX, Math.ceil((to + MARGIN - start) / PAGE) * PAGE);
     try {
       const answer = await ask("GET", this.#path(`position=${start}&limit=${limit}`));
       if (round !== this.round || busy.peek()) return; // it is read again after the change
@@ -123,13 +129,24 @@ export class RowList {
     let gone = 0;
     this.base.forEach((row, at) => {
       const own = this.own.get(row.id), shown = own === null ? null : changes.length ? changed(row, changes, this.query) : row;
-      if (shown && own) rows[at - gone] = { ...shown, ...own };
-      else if (shown) rows[at - gone] = shown;
+      if (shown) rows[at - gone] = this.#known(own ? { ...shown, ...own } : shown);
       else gone += 1;
     });
     this.rows = rows;
     this.total = this.baseTotal - gone;
     this.#index();
+  }
+
+  // The row as it is shown already where nothing of it has changed: its node stays.
+  #known(row) {
+    const known = this.rows[this.places.get(row.id)];
+    return known && known !== row && shownOf(known) === shownOf(row) ? known : row;
+  }
+
+  // Whether the list was read at `state` of the mailbox, or later.
+  isAt(state) {
+    const [[epoch, seq], [own, ownSeq]] = [state, this.state ?? ""].map((one) => one.split("-"));
+    return epoch === own && Number(ownSeq) >= Number(seq);
   }
 
   #index() {
@@ -204,6 +221,8 @@ export class RowList {
   rowOfThread(threadId) { return this.rows.find((row) => row?.thread_id === threadId); }
 }
 
+const shownOf = ({ changed_seq: _, ...row }) => JSON.stringify(row); // that of a conversation is the mailbox's
+
 const rowsOf = ({ threads, messages }) => (threads ? threads.map((row) => ({ ...row, thread_id: row.id })) : messages.map(rowOf));
 
 // A message in the shape of a conversation's row.
@@ -214,7 +233,6 @@ export function rowOf(message) {
     unread: message.unread ? 1 : 0, flagged: message.flagged, has_attachments: message.has_attachments,
     has_draft: message.folder_ids.includes("drafts"), keywords: message.keywords, received_at: message.received_at,
     people: [{ ...message.from, unread: message.unread }], to: message.to, highlights: message.highlights,
-    changed_seq: message.changed_seq,
   };
 }
 
