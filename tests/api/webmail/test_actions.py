@@ -32,6 +32,30 @@ async def test_a_message_is_moved_and_brought_back_by_keyboard(browser, world) -
     assert watched.bad == []
 
 
+async def test_a_change_reads_the_list_once_and_draws_its_own_row_alone(browser, world) -> None:
+    for at in range(4):
+        await world.deliver(PLAIN % b"mail %d" % at, keywords=("$seen",), at_ms=1000 + at)
+    watched = await opened(browser, world)
+    page, lists = watched.page, []
+    await expect(watched.rows).to_have_count(4)
+    await page.wait_for_load_state("networkidle")
+    await page.evaluate(
+        "document.querySelectorAll('.row').forEach((row) => { row.isKept = true; })"
+    )
+    page.on("request", lambda request: "/threads?" in request.url and lists.append(request.url))
+    async with page.expect_response("**/threads?*") as read:
+        await page.keyboard.press("s")
+    await (await read.value).finished()
+    await expect(watched.row("mail 3").get_by_role("button", name="Remove star")).to_be_attached()
+    kept = "[...document.querySelectorAll('.row')].filter((row) => row.isKept).length"
+    assert await page.evaluate(kept) == 3
+    await world.deliver(PLAIN % b"mail 4", at_ms=2000)
+    await expect(watched.rows).to_have_count(5)
+    assert await page.evaluate(kept) == 3
+    assert len(lists) == 2, "one for the star, one for the mail"
+    assert watched.bad == []
+
+
 async def test_many_are_selected_and_changed_at_once(browser, world) -> None:
     made = [await world.deliver(PLAIN % b"mail %d" % at, at_ms=1000 + at) for at in range(6)]
     watched = await opened(browser, world)
