@@ -19,6 +19,7 @@ globalThis.probe = (() => {
     starred: (row, value) => one(`.rows [data-id="${row}"] .star`)?.ariaPressed === value,
     found: (word) => [...document.querySelectorAll(".rows mark")].some((mark) => mark.textContent.toLowerCase() === word),
     first: (row) => rowsNow() && one('.rows [aria-rowindex="1"]') && one('.rows [aria-rowindex="1"]').dataset.id !== row,
+    framed: () => one("iframe.loaded"),
     at: (row) => rowsNow() && one(`.rows [aria-rowindex="${row}"]`),
   };
 

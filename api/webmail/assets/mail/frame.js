@@ -1,7 +1,7 @@
 // The HTML of a mail: a document of its own with its own policy, in a frame of the same origin, so that its
 // height and keys are seen here, and without scripts, by its header as by the sandbox.
 
-import { html, useEffect, useRef } from "../vendor/preact.js";
+import { html, useEffect, useLayoutEffect, useRef } from "../vendor/preact.js";
 import { t } from "../words.js";
 import { handleKey } from "../keys.js";
 import { settings } from "../store/state.js";
@@ -20,7 +20,7 @@ export function MailFrame({ message, view, pictures, onMissing }) {
     const root = frame.current.contentDocument?.documentElement;
     if (root) root.style.colorScheme = scheme;
   };
-  useEffect(() => {
+  useLayoutEffect(() => { // at once: the document is asked for before the page around it is painted
     const node = frame.current;
     let sizes;
     const loaded = () => {

@@ -22,11 +22,15 @@ const LATER = {
   dialogs: () => import("./dialogs.js"),
 };
 
+const loaded = {}; // the modules that are there, by part
+const load = async (part) => { loaded[part] = await LATER[part](); };
+
 function Later({ part, name, ...props }) {
-  const loaded = useSignal(null), failed = useSignal(false);
-  useEffect(() => { LATER[part]().then((module) => { loaded.value = module; }, () => { failed.value = true; }); }, [part]);
+  const now = useSignal(""), failed = useSignal(false);
+  useEffect(() => { if (!loaded[part]) load(part).then(() => { now.value = part; }, () => { failed.value = true; }); }, [part]);
+  void now.value;
   if (failed.value) return html`<div class="empty" role="alert"><p>${t("newVersion")}</p><button type="button" class="primary" onClick=${reloadPage}>${t("reload")}</button></div>`;
-  const Part = loaded.value?.[name];
+  const Part = loaded[part]?.[name];
   return Part ? html`<${Part} ...${props} />` : null;
 }
 
@@ -115,4 +119,4 @@ session.subscribe((state) => {
 });
 begin();
 // What is opened by a key or a click should not wait for its module then.
-session.subscribe((state) => { if (state === "in") setTimeout(() => [loadActions(), LATER.thread(), LATER.dialogs(), import("../list/ahead.js")], 300); });
+session.subscribe((state) => { if (state === "in") setTimeout(() => [loadActions(), load("thread"), load("dialogs"), import("../list/ahead.js")], 300); });
