@@ -2,7 +2,8 @@
 
 The hash is of all files, so an address never has another content: browsers keep the files for a
 year and ask again for no file of a version that they have. Modules import each other by relative
-path, so no file is rewritten.
+path, so no module is rewritten. Style sheets and icons of the first screen come as one file
+each: every file costs a browser more than its octets.
 """
 
 import gzip
@@ -16,6 +17,7 @@ from pathlib import Path
 ASSETS = Path(__file__).parent / "assets"
 ADMIN_FOLDER = "admin"
 FIRST_MODULE = "shell/app.js"
+FIRST_SHEET = "css/first.css"
 WORKER = "sw.js"  # a template, as the page is
 HASH_CHARS = 12
 LEVEL = 9
@@ -28,11 +30,15 @@ TYPES = {
     ".svg": "image/svg+xml",
     ".txt": "text/plain; charset=utf-8",
 }
+ICONS = (
+    "vendor/icons.svg"  # symbols, which are part of the page: one that is shown needs no request
+)
 VENDOR_FILES = ("preact.js", "editor.js", "icons.svg", "licences.txt")  # of web-vendor/
 NOT_KEPT = (f"{ADMIN_FOLDER}/", "vendor/licences.txt")  # of no use without the service
 _STATIC_IMPORT = re.compile(
     r"^(?:import|export)\b[^\"';]*\bfrom\s*\"(\.[^\"]+)\"|^import \"(\.[^\"]+)\"", re.MULTILINE
 )
+_SHEET = re.compile(rb'<link rel="stylesheet" href="{{web}}/(css/[^"]+)">\n')
 
 
 class WebmailNotInstalled(Exception):
@@ -76,7 +82,9 @@ def read_tree(vendor: Path, assets: Path = ASSETS, *, without: str = "") -> File
             raise WebmailNotInstalled(f"{vendor / name}: {error.strerror}") from error
     version = _hash(bodies)
     template = bodies.pop(WORKER)
-    index = _index(bodies.pop("index.html"), version, bodies)
+    icons = bodies.pop(ICONS).replace(b'<symbol id="', b'<symbol id="icon-')
+    page = bodies.pop("index.html").replace(b"<!-- icons -->", icons)
+    index = _index(_with_one_sheet(page, bodies), version, bodies)
     return FileTree(
         version=version,
         files={name: _file(name, body) for name, body in bodies.items()},
@@ -105,6 +113,14 @@ def _hash(bodies: dict[str, bytes]) -> str:
     for name, body in sorted(bodies.items()):
         digest.update(f"{name}\0{len(body)}\0".encode() + body)
     return digest.hexdigest()[:HASH_CHARS]
+
+
+def _with_one_sheet(page: bytes, bodies: dict[str, bytes]) -> bytes:
+    """The page with one style sheet, which has the rules of its sheets in their order."""
+    names = [name.decode() for name in _SHEET.findall(page)]
+    bodies[FIRST_SHEET] = b"".join(bodies.pop(name) for name in names)
+    link = f'<link rel="stylesheet" href="{{{{web}}}}/{FIRST_SHEET}">\n<!-- modules -->'
+    return _SHEET.sub(b"", page).replace(b"<!-- modules -->", link.encode())
 
 
 def _index(template: bytes, version: str, bodies: dict[str, bytes]) -> bytes:

@@ -21,7 +21,7 @@ BUDGETS = {
     "settings_kb": Budget("JavaScript of the settings", "KB", {FULL: 10}),
     "admin_kb": Budget("JavaScript of the operator's pages", "KB", {FULL: 20}),
     "css_kb": Budget("style sheets", "KB", {FULL: 14}),
-    "sprite_kb": Budget("icons", "KB", {FULL: 4}),
+    "page_kb": Budget("the page with its icons", "KB", {FULL: 6}),
     "words_kb": Budget("words of a language", "KB", {FULL: 6}),
     "cold_requests": Budget("requests to the first list, cold", "", {FULL: 26}),
     "cold_kb": Budget("received to the first list, cold", "KB", {FULL: 110}),

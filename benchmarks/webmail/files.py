@@ -23,7 +23,7 @@ def sizes(libraries: Path) -> dict[str, float | None]:
         "settings_kb": _kb(tree, _later(tree, "settings/", first)),
         "admin_kb": _kb(tree, _later(tree, "admin/", first)),
         "css_kb": _kb(tree, [name.decode() for name in sheets]),
-        "sprite_kb": _kb(tree, ["vendor/icons.svg"]),
+        "page_kb": round(len(tree.index.packed or tree.index.body) / 1024, 1),
         "words_kb": _kb(tree, ["words.en.json"]),
     }
 

@@ -200,7 +200,8 @@ const readAhead = (row) => import("./ahead.js").then((ahead) => ahead.readAhead(
 let hover = 0;
 function hovered(event) {
   clearTimeout(hover);
-  const id = event.target.closest?.(".row")?.dataset.id, row = list.value?.rows[list.value.places.get(id)];
+  const node = event.target.closest?.(".row"), id = node?.dataset.id, row = list.value?.rows[list.value.places.get(id)];
+  node?.tools?.equip();
   if (row) hover = setTimeout(() => readAhead(row), HOVER_MS);
 }
 

@@ -141,6 +141,7 @@ export class ListWindow {
 
   #swap(old, fresh) {
     const focused = old.contains(document.activeElement) ? document.activeElement.dataset.part ?? "row" : null;
+    if (old.tools?.childElementCount > 1) fresh.tools?.equip();
     old.replaceWith(fresh);
     if (focused) (fresh.querySelector(`[data-part="${focused}"]`) ?? fresh).focus({ preventScroll: true });
   }
@@ -158,7 +159,6 @@ export class ListWindow {
 
 // --- the node of a row ---
 
-const SPRITE = new URL("../vendor/icons.svg", import.meta.url).pathname;
 const SVG = "http://www.w3.org/2000/svg";
 
 export function make(tag, attributes = {}, ...children) {
@@ -175,7 +175,7 @@ export function icon(name) {
   const svg = document.createElementNS(SVG, "svg"), use = document.createElementNS(SVG, "use");
   svg.setAttribute("class", "icon");
   svg.setAttribute("aria-hidden", "true");
-  use.setAttribute("href", `${SPRITE}#${name}`);
+  use.setAttribute("href", `#icon-${name}`);
   svg.append(use);
   return svg;
 }
@@ -184,13 +184,14 @@ export function icon(name) {
 export function rowNode(row, on, state) {
   if (!row) return make("div", { class: "row waiting", role: "row", "aria-label": t("list.loading") }, make("div", { role: "gridcell" }));
   const isSelected = state.isSelected(row.id), name = peopleOf(row, state.place);
+  const tools = toolsCell(row, on, state.place);
   const node = make("div", {
     class: `row${row.unread ? " unread" : ""}`, role: "row", tabindex: state.isCurrent(row) ? 0 : -1, "data-id": row.id,
     "aria-selected": String(isSelected), "aria-current": state.isOpen(row) ? "true" : null, "aria-label": sentence(row, name),
     onclick: (event) => on.open(row, event),
   });
-  node.append(selectCell(row, on, isSelected), mainCell(row, name), toolsCell(row, on, state.place));
-  return node;
+  node.append(selectCell(row, on, isSelected), mainCell(row, name), tools);
+  return Object.assign(node, { tools });
 }
 
 function selectCell(row, on, isSelected) {
@@ -221,7 +222,7 @@ function chips(row) {
     .map((keyword) => make("span", { class: "chip", "data-colour": known.get(keyword).colour }, known.get(keyword).name))];
 }
 
-// The star stays; the other buttons are there under the pointer, and keys do the same.
+// The star stays; the other buttons are there under the pointer, and keys do the same. `equip` of the cell makes them.
 function toolsCell(row, on, place) {
   const tool = (part, name, words, run) => make("button", {
     type: "button", class: `tool ${part}`, tabindex: -1, "data-part": part, title: words, "aria-label": words,
@@ -229,10 +230,14 @@ function toolsCell(row, on, place) {
   }, icon(name));
   const star = tool("star", "star", t(row.flagged ? "act.unstar" : "act.star"), () => on.act(row.flagged ? "unstar" : "star", row));
   star.setAttribute("aria-pressed", String(row.flagged));
-  const archive = place.canArchive ? tool("archive", "archive", t("act.archive"), () => on.act("archive", row)) : null;
-  return make("div", { role: "gridcell", class: "tools" }, archive,
-    tool("trash", "trash-2", t("act.trash"), () => on.act("trash", row)),
-    tool("read", row.unread ? "mail-open" : "mail", t(row.unread ? "act.read" : "act.unread"), () => on.act(row.unread ? "read" : "unread", row)), star);
+  const cell = make("div", { role: "gridcell", class: "tools" }, star);
+  cell.equip = () => {
+    if (cell.childElementCount > 1) return;
+    cell.prepend(...(place.canArchive ? [tool("archive", "archive", t("act.archive"), () => on.act("archive", row))] : []),
+      tool("trash", "trash-2", t("act.trash"), () => on.act("trash", row)),
+      tool("read", row.unread ? "mail-open" : "mail", t(row.unread ? "act.read" : "act.unread"), () => on.act(row.unread ? "read" : "unread", row)));
+  };
+  return cell;
 }
 
 // Names of the people in a row as nodes; those with unread messages are strong.

@@ -101,7 +101,8 @@ function Title() {
   const unread = inboxUnread.value, title = ["settings", "admin", "scheduled"].includes(route.value.name) ? t(route.value.name) : list.value ? titleOf(list.value.query) : "";
   useEffect(() => {
     document.title = `${unread ? `(${unread}) ` : ""}${title} · Postriver`;
-    document.querySelector("link[rel=icon]").href = new URL(unread ? "../favicon-unread.svg" : "../favicon.svg", import.meta.url).pathname;
+    const link = document.querySelector("link[rel=icon]"), address = new URL(unread ? "../favicon-unread.svg" : "../favicon.svg", import.meta.url);
+    if (link.href !== address.href) link.href = address.pathname;
     navigator.setAppBadge?.(unread).catch(() => {});
   }, [unread, title]);
   return null;

@@ -5,9 +5,7 @@ import { t } from "../words.js";
 import { keyOf } from "../keys.js";
 import { announcement, closeToast, toasts } from "../store/state.js";
 
-const SPRITE = new URL("../vendor/icons.svg", import.meta.url).pathname;
-
-export const Icon = ({ name }) => html`<svg class="icon" aria-hidden="true"><use href=${`${SPRITE}#${name}`} /></svg>`;
+export const Icon = ({ name }) => html`<svg class="icon" aria-hidden="true"><use href=${`#icon-${name}`} /></svg>`;
 
 const shown = (act) => { const key = keyOf(act); return key ? ` (${key})` : ""; };
 
