@@ -27,7 +27,6 @@ async def test_notes_are_answered_and_committed(make_workers, put) -> None:
     process.terminate()
     assert process.wait(30) == 0
     assert await workers.committed() == 50
-    print("ready after", workers.lines("ready")[0]["after_s"], "s")
 
 
 async def test_a_restored_record_has_its_origins(make_workers, put) -> None:
