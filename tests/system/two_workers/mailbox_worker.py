@@ -75,11 +75,20 @@ async def run(bootstrap: Bootstrap, folder: Path, name: str, cluster: ClusterCon
                 with_mailbox_states=True,
                 lease=lease,
             )
+            watching = asyncio.create_task(_watch(worker))
             await worker.run(stop)
+            watching.cancel()
     finally:
         await directory.close()
         await holders.close()
         await store.close()
+
+
+async def _watch(worker: Worker) -> None:
+    """Ask for the health as the supervisor does: the log then says where an unhealthy one waits."""
+    while True:
+        await asyncio.sleep(1)
+        worker.unhealthy()
 
 
 def main() -> None:
