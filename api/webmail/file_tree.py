@@ -30,9 +30,7 @@ TYPES = {
     ".svg": "image/svg+xml",
     ".txt": "text/plain; charset=utf-8",
 }
-ICONS = (
-    "vendor/icons.svg"  # symbols, which are part of the page: one that is shown needs no request
-)
+ICONS = "vendor/icons.svg"  # symbols in the page: one that is shown needs no request
 VENDOR_FILES = ("preact.js", "editor.js", "icons.svg", "licences.txt")  # of web-vendor/
 NOT_KEPT = (f"{ADMIN_FOLDER}/", "vendor/licences.txt")  # of no use without the service
 _STATIC_IMPORT = re.compile(

@@ -121,3 +121,20 @@ async def test_search_shows_matches_and_opens_them(browser, world) -> None:
     await page.go_back()
     await expect(watched.rows).to_have_count(2)
     assert watched.bad == []
+
+
+async def test_a_page_that_is_read_later_does_not_make_the_others_newer(browser, world) -> None:
+    watched = await opened(browser, world)
+    found = await watched.page.evaluate(
+        """async () => {
+          const { src } = document.querySelector("script[type=module]");
+          const { RowList } = await import(new URL("../store/rows.js", src));
+          const list = new RowList({ kind: "folder", folder: "inbox", conversations: true });
+          const read = (position, state) => {
+            list.put(position, { threads: [], total: 300, state });
+            return ["1-4", "1-5", "1-9", "2-1"].filter((one) => list.isAt(one));
+          };
+          return [read(0, "1-5"), read(100, "1-9"), read(200, "1-4")];
+        }"""
+    )
+    assert found == [["1-4", "1-5"], ["1-4", "1-5"], ["1-4"]]

@@ -7,7 +7,7 @@ import { go, listPath, route, threadPath } from "../router.js";
 import { afterChange, busy, canArchive, settings, waiting } from "../store/state.js";
 
 const KEPT = 8;
-const REFRESH_MS = 25;
+const FOLLOW_MS = 25; // frames that come together are followed once
 const kept = new Map(); // address → { list, scrollTop }
 
 export const list = signal(null);
@@ -50,7 +50,7 @@ function show(key) {
   selected.value = new Map();
   cursor.value = null;
   list.value = next;
-  if (known) return refreshSoon(0);
+  if (known) return refreshSoon();
   if (first && isInbox(next.query)) next.start(first);
   else next.want(0, 30);
   first = null;
@@ -68,8 +68,8 @@ export function forgetLists() { kept.clear(); list.value = null; selected.value 
 // --- reading again ---
 
 let timer = 0, following = 0, newest = null; // the state of the mailbox that the list should have
-export function refreshSoon(ms = REFRESH_MS) {
-  timer ||= setTimeout(() => { timer = 0; refresh(); }, ms);
+export function refreshSoon() {
+  timer ||= setTimeout(() => { timer = 0; refresh(); });
 }
 
 // The mailbox is at `state` now: the list is read again unless that was done after an own change.
@@ -78,8 +78,8 @@ export function followTo(state) {
   following ||= setTimeout(async () => {
     following = 0;
     await list.value?.refreshed;
-    if (!list.value?.isAt(newest)) refreshSoon(0);
-  }, REFRESH_MS);
+    if (!list.value?.isAt(newest)) refreshSoon();
+  }, FOLLOW_MS);
 }
 
 async function refresh() {
@@ -89,7 +89,7 @@ async function refresh() {
   one.anchor = anchor;
   await one.refresh(view?.first ?? 0, (view?.first ?? 0) + (view?.count ?? 20));
 }
-effect(() => { if (afterChange.value) refreshSoon(0); });
+effect(() => { if (afterChange.value) refreshSoon(); });
 effect(() => { if (waiting.value && !busy.peek()) untracked(() => list.value?.baseTotal != null && list.value.derive()); });
 
 // --- the row under the keys ---

@@ -66,7 +66,7 @@ function TitleBar({ list: one, count }) {
         kind === "folder" && { words: t("list.readAll"), icon: "mail-open", run: () => dialog.value = { name: "readAll", folder } },
         kind === "folder" && ["trash", "junk"].includes(folder) && { words: t(`list.empty.${folder}`), icon: "trash-2", kind: "danger", run: () => dialog.value = { name: "empty", folder } },
         { words: t("list.selectLoaded"), icon: "list-checks", run: () => selectWhere(() => true) },
-        { words: t("list.refresh"), icon: "refresh-cw", run: () => refreshSoon(0) },
+        { words: t("list.refresh"), icon: "refresh-cw", run: () => refreshSoon() },
       ].filter(Boolean)} />`}
     </div>`;
 }
@@ -237,7 +237,7 @@ function Message({ list: one }) {
   void one.version.value;
   if (one.error.value && !one.rows.length) {
     return html`<div class="empty" role="alert"><${Icon} name="circle-alert" /><p>${t("list.failed", { why: one.error.value.message })}</p>
-      <button type="button" onClick=${() => (one.query.kind === "search" ? go(withQuery({})) : refreshSoon(0))}>${t("again")}</button></div>`;
+      <button type="button" onClick=${() => (one.query.kind === "search" ? go(withQuery({})) : refreshSoon())}>${t("again")}</button></div>`;
   }
   if (one.total !== 0) return null;
   const { kind, folder, filter } = one.query;

@@ -127,7 +127,7 @@ function says(state, seconds) {
   if (!isConfirmed) confirmed();
   if (watched.size) sayWatched();
   reloadCopies(wasOff);
-  refreshSoon(0);
+  refreshSoon();
   readHeld();
   sendWaiting();
   if (!wasOff) return;
@@ -148,7 +148,7 @@ async function readAllAgain() {
   folders.value = start.folders;
   await useSettings(start.settings);
   reloadAll();
-  refreshSoon(0);
+  refreshSoon();
   connect(start.state);
   return undefined;
 }

@@ -20,6 +20,7 @@ export class RowList {
     this.query = query;
     this.base = []; // rows as the server says
     this.baseTotal = null;
+    this.state = undefined; // of the mailbox, when the oldest of the rows were read
     this.own = new Map(); // row id → the change of it that is on its way; null: it leaves the list
     this.rows = []; // as shown: with the changes that are on their way or wait for the server
     this.total = null;
@@ -79,8 +80,7 @@ export class RowList {
     try {
       const answer = await ask("GET", this.#path(`position=${start}&limit=${limit}`));
       if (round !== this.round || busy.peek()) return; // it is read again after the change
-      this.own.clear();
-      this.base = [];
+      this.#empty();
       this.put(start, answer);
     } catch (error) {
       if (round === this.round && !busy.peek()) this.own.clear();
@@ -92,10 +92,15 @@ export class RowList {
   start(page) {
     this.round += 1;
     this.waiting.clear();
-    this.own.clear();
-    this.base = [];
+    this.#empty();
     if (page.rows) this.#restore(page);
     else this.put(0, page);
+  }
+
+  #empty() {
+    this.own.clear();
+    this.base = [];
+    this.state = undefined;
   }
 
   // Where the service is away and nothing was read yet, the copy on this device is shown.
@@ -117,7 +122,7 @@ export class RowList {
     rowsOf(answer).forEach((row, index) => { this.base[position + index] = row; });
     this.baseTotal = Math.min(answer.total, ROWS_MAX);
     this.base.length = Math.min(this.base.length, this.baseTotal);
-    this.state = answer.state;
+    if (!this.state || this.isAt(answer.state)) this.state = answer.state;
     this.error.value = null;
     this.derive();
     if (position === 0 && keepsCopies()) import("./copies.js").then(({ keepList }) => keepList(this.key, this.base));
@@ -143,7 +148,7 @@ export class RowList {
     return known && known !== row && shownOf(known) === shownOf(row) ? known : row;
   }
 
-  // Whether the list was read at `state` of the mailbox, or later.
+  // Whether all of the list was read at `state` of the mailbox, or later.
   isAt(state) {
     const [[epoch, seq], [own, ownSeq]] = [state, this.state ?? ""].map((one) => one.split("-"));
     return epoch === own && Number(ownSeq) >= Number(seq);
