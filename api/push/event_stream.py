@@ -20,6 +20,7 @@ from mail.errors import JournalTruncated, Transient
 from schemas.events.mailbox_events import MailboxChanged
 from schemas.ids import UserId
 
+THREADS_MAX = 50  # of one step; with more, a client reads its lists again
 _POLL_S = 0.05  # between reads of the journal for a step that a live event announced
 
 
@@ -28,7 +29,7 @@ class StreamRequest:
     """What a client asks for.
 
     `since`: the last seq that the client has processed; None: live events only. `with_threads`:
-    frames of conversations too.
+    frames of conversations too, unless a step changes more than THREADS_MAX of them.
     """
 
     since: int | None
@@ -123,10 +124,10 @@ class EventStream:
 
     async def _send_step(self, step: MailboxChanged) -> None:
         ids = [change.message_id for change in step.changes]
-        store, threads = self._context.ports.store, None
+        store, thread_ids, threads = self._context.ports.store, threads_of(step), None
         rows = await store.messages(self._user_id, ids) if ids else {}
-        if ids and self._with_threads:
-            threads = await store.thread_lists(self._user_id, threads_of(step))
+        if self._with_threads and 0 < len(thread_ids) <= THREADS_MAX:
+            threads = await store.thread_lists(self._user_id, thread_ids)
         for frame in frames_of(step, rows, self._context.config.state(step.seq), threads):
             await self._send(frame)
         self._sent_seq = step.seq

@@ -1,22 +1,23 @@
 """The files of the webmail, read and packed once at start, under an address with their hash.
 
 The hash is of all files, so an address never has another content: browsers keep the files for a
-year and ask again for no file of a version that they have. Modules import each other by relative
-path, so no module is rewritten. Style sheets and icons of the first screen come as one file
-each: every file costs a browser more than its octets.
+year and ask again for no file of a version that they have. Modules, style sheets and icons of the
+first screen come as one file each: every file costs a browser more than its octets.
 """
 
 import gzip
 import hashlib
 import json
-import posixpath
 import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from api.webmail.joined_modules import LIBRARIES, MAP, joined
+
 ASSETS = Path(__file__).parent / "assets"
 ADMIN_FOLDER = "admin"
 FIRST_MODULE = "shell/app.js"
+FIRST_FILE = "first.js"
 FIRST_SHEET = "css/first.css"
 WORKER = "sw.js"  # a template, as the page is
 HASH_CHARS = 12
@@ -29,13 +30,13 @@ TYPES = {
     ".css": "text/css; charset=utf-8",
     ".svg": "image/svg+xml",
     ".txt": "text/plain; charset=utf-8",
+    MAP: "application/json",
 }
-ICONS = "vendor/icons.svg"  # symbols in the page: one that is shown needs no request
+ICONS = f"{LIBRARIES}icons.svg"
+MARK = "favicon.svg"
 VENDOR_FILES = ("preact.js", "editor.js", "icons.svg", "licences.txt")  # of web-vendor/
-NOT_KEPT = (f"{ADMIN_FOLDER}/", "vendor/licences.txt")  # of no use without the service
-_STATIC_IMPORT = re.compile(
-    r"^(?:import|export)\b[^\"';]*\bfrom\s*\"(\.[^\"]+)\"|^import \"(\.[^\"]+)\"", re.MULTILINE
-)
+NOT_KEPT = (ADMIN_FOLDER, f"{LIBRARIES}licences.txt")  # of no use without the service
+_IMPORT = re.compile(r'^import [^"\n]+"\./([^"\n]+)";$', re.MULTILINE)
 _SHEET = re.compile(rb'<link rel="stylesheet" href="{{web}}/(css/[^"]+)">\n')
 
 
@@ -73,37 +74,26 @@ def read_tree(vendor: Path, assets: Path = ASSETS, *, without: str = "") -> File
         for path in sorted(assets.rglob("*"))
         if path.is_file() and path.parent != assets / (without or "/")
     }
-    for name in VENDOR_FILES:
-        try:
-            bodies[f"vendor/{name}"] = (vendor / name).read_bytes()
-        except OSError as error:
-            raise WebmailNotInstalled(f"{vendor / name}: {error.strerror}") from error
-    version = _hash(bodies)
-    template = bodies.pop(WORKER)
-    icons = bodies.pop(ICONS).replace(b'<symbol id="', b'<symbol id="icon-')
-    page = bodies.pop("index.html").replace(b"<!-- icons -->", icons)
-    index = _index(_with_one_sheet(page, bodies), version, bodies)
+    worker = bodies.pop(WORKER)
+    own = {name: bodies.pop(name) for name in list(bodies) if name.endswith(".js")}
+    bodies |= joined(own, FIRST_MODULE, FIRST_FILE)
+    bodies |= {f"{LIBRARIES}{name}": _library(vendor / name) for name in VENDOR_FILES}
+    page = bodies.pop("index.html").replace(b"<!-- icons -->", _symbols(bodies))
+    page = _with_one_sheet(page, bodies)
+    version = _hash({**bodies, "": page, WORKER: worker})
     return FileTree(
         version=version,
         files={name: _file(name, body) for name, body in bodies.items()},
-        index=_file("index.html", index),
-        worker=_file(WORKER, _worker(template, version, bodies)),
+        index=_file("index.html", _index(page, version, bodies)),
+        worker=_file(WORKER, _worker(worker, version, bodies)),
     )
 
 
-def first_modules(bodies: dict[str, bytes], first: str = FIRST_MODULE) -> list[str]:
-    """The modules that `first` imports statically, directly or not, `first` included."""
-    found, waiting = [first], [first]
-    while waiting:
-        name = waiting.pop()
-        text = bodies[name].decode()
-        for match in _STATIC_IMPORT.finditer(text):
-            path = match[1] or match[2]
-            imported = posixpath.normpath(posixpath.join(posixpath.dirname(name), path))
-            if imported not in found:
-                found.append(imported)
-                waiting.append(imported)
-    return found
+def _library(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise WebmailNotInstalled(f"{path}: {error.strerror}") from error
 
 
 def _hash(bodies: dict[str, bytes]) -> str:
@@ -121,20 +111,28 @@ def _with_one_sheet(page: bytes, bodies: dict[str, bytes]) -> bytes:
     return _SHEET.sub(b"", page).replace(b"<!-- modules -->", link.encode())
 
 
-def _index(template: bytes, version: str, bodies: dict[str, bytes]) -> bytes:
-    """The page with its version and a preload for each module, so that they come at once."""
+def _symbols(bodies: dict[str, bytes]) -> bytes:
+    """The icons and the mark of the page as symbols, which are shown without a request."""
+    icons = bodies.pop(ICONS).replace(b'<symbol id="', b'<symbol id="icon-')
+    mark = bodies[MARK].strip().replace(b"<svg", b'<symbol id="icon-brand"')
+    return icons.replace(b"</svg>", mark.replace(b"</svg>", b"</symbol></svg>"))
+
+
+def _index(page: bytes, version: str, bodies: dict[str, bytes]) -> bytes:
+    """The page with its version, and a preload of what its script imports."""
     preloads = "\n".join(
-        f'<link rel="modulepreload" href="/web/{version}/{name}">'
-        for name in first_modules(bodies)
-        if name != FIRST_MODULE
+        f'<link rel="modulepreload" href="{{{{web}}}}/{name}">'
+        for name in _IMPORT.findall(bodies[FIRST_FILE].decode())
     )
-    text = template.decode().replace("<!-- modules -->", preloads)
+    text = page.decode().replace("<!-- modules -->", preloads)
     return text.replace("{{web}}", f"/web/{version}").encode()
 
 
 def _worker(template: bytes, version: str, bodies: dict[str, bytes]) -> bytes:
     """The service worker with its version and the names of the files that it keeps."""
-    names = " ".join(name for name in sorted(bodies) if not name.startswith(NOT_KEPT))
+    names = " ".join(
+        name for name in sorted(bodies) if not name.startswith(NOT_KEPT) and not name.endswith(MAP)
+    )
     text = template.decode().replace("{{version}}", version)
     return text.replace("{{files}}", names).encode()
 

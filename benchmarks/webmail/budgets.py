@@ -16,7 +16,7 @@ class Budget:
 
 BUDGETS = {
     "js_kb": Budget("JavaScript of the first screen", "KB", {FULL: 70}),
-    "modules": Budget("its modules", "", {FULL: 16}),
+    "modules": Budget("its files", "", {FULL: 16}),
     "composer_kb": Budget("JavaScript of the composer", "KB", {FULL: 45}),
     "settings_kb": Budget("JavaScript of the settings", "KB", {FULL: 10}),
     "admin_kb": Budget("JavaScript of the operator's pages", "KB", {FULL: 20}),

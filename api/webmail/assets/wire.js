@@ -68,7 +68,7 @@ export class Line {
     this.#says("connecting", 0);
     this.#socket?.close();
     const scheme = location.protocol === "https:" ? "wss" : "ws";
-    const socket = this.#socket = new WebSocket(`${scheme}://${location.host}/v1/push?since=${encodeURIComponent(this.#since)}`);
+    const socket = this.#socket = new WebSocket(`${scheme}://${location.host}/v1/push?threads=true&since=${encodeURIComponent(this.#since)}`);
     socket.onopen = () => this.#opened(socket);
     socket.onmessage = (event) => { if (socket === this.#socket) this.#message(JSON.parse(event.data)); };
     socket.onclose = (event) => { if (socket === this.#socket) this.#closed(event.code); };

@@ -1,35 +1,45 @@
 // Words in the user's language, and dates, numbers and sizes as that language writes them.
 
+import { fileAt } from "./files.js";
+
 const LANGUAGES = ["en", "ko"];
 const DAY_MS = 86_400_000;
 let words = {};
+let current = "en", timeZone;
 let plural = new Intl.PluralRules("en");
-export let zone;
 const parts = [""]; // folders with words: those of every screen, and those of parts that were loaded
 const formats = new Map();
-export let language = "en";
+
+export const language = () => current;
+export const zone = () => timeZone;
 
 export const preferredLanguage = () =>
   [localStorage.getItem("language"), ...navigator.languages].map((tag) => tag?.slice(0, 2)).find((tag) => LANGUAGES.includes(tag)) ?? "en";
 
-export async function loadWords(wanted) {
-  const known = LANGUAGES.includes(wanted) ? wanted : "en";
-  words = Object.assign({}, ...await Promise.all(parts.map((folder) => wordsOf(folder, known))));
-  language = known; // with its words: what is drawn before is in the former language
-  plural = new Intl.PluralRules(language);
-  formats.clear();
-  document.documentElement.lang = language;
+let wanted = "", loading = null; // the last language asked for, and its words on their way
+export function loadWords(tag) {
+  const known = LANGUAGES.includes(tag) ? tag : "en";
+  if (known !== wanted) [wanted, loading] = [known, load(known).catch((error) => { wanted = ""; throw error; })];
+  return loading;
 }
 
-const wordsOf = async (folder, tag) => (await fetch(new URL(`${folder}words.${tag}.json`, import.meta.url))).json();
+async function load(known) {
+  words = Object.assign({}, ...await Promise.all(parts.map((folder) => wordsOf(folder, known))));
+  current = known; // with its words: what is drawn before is in the former language
+  plural = new Intl.PluralRules(current);
+  formats.clear();
+  document.documentElement.lang = current;
+}
+
+const wordsOf = async (folder, tag) => (await fetch(fileAt(`${folder}words.${tag}.json`))).json();
 
 // Adds the words of a part of the page that is loaded later.
 export async function alsoWords(folder) {
   parts.push(folder);
-  Object.assign(words, await wordsOf(folder, language));
+  Object.assign(words, await wordsOf(folder, current));
 }
 
-export function useZone(name) { zone = name || undefined; formats.clear(); }
+export function useZone(name) { timeZone = name || undefined; formats.clear(); }
 
 // The words of `key`; `{name}` in them is replaced by values.name, and values.n chooses the plural.
 export function t(key, values = {}) {
@@ -42,9 +52,9 @@ function format(name, make) {
   if (!formats.has(name)) formats.set(name, make());
   return formats.get(name);
 }
-const dates = (name, options) => format(name, () => new Intl.DateTimeFormat(language, { timeZone: zone, ...options }));
+const dates = (name, options) => format(name, () => new Intl.DateTimeFormat(current, { timeZone, ...options }));
 
-export const number = (value) => format("number", () => new Intl.NumberFormat(language)).format(value);
+export const number = (value) => format("number", () => new Intl.NumberFormat(current)).format(value);
 const dayOf = (date) => dates("day", { year: "numeric", month: "2-digit", day: "2-digit" }).format(date);
 const yearOf = (date) => dates("year", { year: "numeric" }).format(date);
 
@@ -67,7 +77,7 @@ export function headDate(iso) {
 }
 
 function relative(ago) {
-  const formatter = format("relative", () => new Intl.RelativeTimeFormat(language, { numeric: "auto" }));
+  const formatter = format("relative", () => new Intl.RelativeTimeFormat(current, { numeric: "auto" }));
   const minutes = Math.round(ago / 60_000);
   return minutes < 60 ? formatter.format(-minutes, "minute") : formatter.format(-Math.round(minutes / 60), "hour");
 }
@@ -77,7 +87,7 @@ export function size(bytes) {
   let at = 0, value = bytes;
   while (value >= 1000 && at < 3) { value /= 1024; at += 1; }
   const digits = at > 0 && value < 10 ? 1 : 0;
-  return format(`${units[at]}${digits}`, () => new Intl.NumberFormat(language, { style: "unit", unit: units[at], unitDisplay: at ? "short" : "long", maximumFractionDigits: digits })).format(value);
+  return format(`${units[at]}${digits}`, () => new Intl.NumberFormat(current, { style: "unit", unit: units[at], unitDisplay: at ? "short" : "long", maximumFractionDigits: digits })).format(value);
 }
 
-export const listOf = (parts) => format("list", () => new Intl.ListFormat(language, { type: "conjunction" })).format(parts);
+export const listOf = (parts) => format("list", () => new Intl.ListFormat(current, { type: "conjunction" })).format(parts);

@@ -10,6 +10,7 @@ import aiohttp
 import msgspec
 import pytest
 
+from api.push.event_stream import THREADS_MAX
 from api.push_connections import SendQueue
 from mail.errors import StoreUnavailable
 from mail.ids import new_id
@@ -369,3 +370,18 @@ async def test_a_frame_of_the_conversation_follows_when_asked_for(world: World) 
     assert types == [*["change", "thread"] * 3, "live"]
     async with client.get("/v1/push?threads=perhaps") as response:
         assert (await response.json())["code"] == "bad_threads"
+
+
+async def test_a_step_of_many_conversations_has_no_frames_of_them(world: World) -> None:
+    client = await world.signed()
+    ids = [(await world.deliver(PLAIN % b"n")).message_id for _ in range(THREADS_MAX + 1)]
+    ws = await client.ws_connect("/v1/push?threads=true")
+    for some, unread, types in (
+        (ids, False, ["change"] * len(ids)),
+        (ids[1:], True, ["change"] * THREADS_MAX + ["thread"] * THREADS_MAX),
+    ):
+        async with client.patch("/v1/messages", json={"ids": some, "unread": unread}) as response:
+            assert response.status == 200
+        frames = [await frame(ws) for _ in types]
+        assert [one["type"] for one in frames] == types
+        assert [one["state"] is None for one in frames] == [True] * (len(types) - 1) + [False]

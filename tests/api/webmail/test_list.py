@@ -1,5 +1,6 @@
 """The list of 200,000 rows, and search, in the webmail."""
 
+import asyncio
 import json
 import re
 
@@ -128,7 +129,7 @@ async def test_a_page_that_is_read_later_does_not_make_the_others_newer(browser,
     found = await watched.page.evaluate(
         """async () => {
           const { src } = document.querySelector("script[type=module]");
-          const { RowList } = await import(new URL("../store/rows.js", src));
+          const { $store_rows: { RowList } } = await import(src);
           const list = new RowList({ kind: "folder", folder: "inbox", conversations: true });
           const read = (position, state) => {
             list.put(position, { threads: [], total: 300, state });
@@ -138,3 +139,66 @@ async def test_a_page_that_is_read_later_does_not_make_the_others_newer(browser,
         }"""
     )
     assert found == [["1-4", "1-5"], ["1-4", "1-5"], ["1-4"]]
+
+
+PLACING = """async () => {
+  const { src } = document.querySelector("script[type=module]");
+  const { $store_rows: { RowList } } = await import(src);
+  const row = (id, at, seq) => ({ id, received_at: `2026-01-0${at}T00:00:00.000Z`, changed_seq: seq });
+  const listOf = (query, positions) => {
+    const list = new RowList({ kind: "folder", folder: "inbox", conversations: true, ...query });
+    for (const [position, rows] of positions) list.put(position, { threads: rows, total: 6, state: "1-5" });
+    return list;
+  };
+  const whole = [[0, [7, 6, 5, 4, 3, 2].map((at) => row(`r${at}`, at, 5))]];
+  const half = [[0, whole[0][1].slice(0, 3)]], rest = [[3, whole[0][1].slice(3)]];
+  const placed = (id, at, seq, { query = {}, positions = whole } = {}) => {
+    const list = listOf(query, positions), told = list.place(id, at && row(id, at, seq), seq);
+    return told && [list.total, list.rows.map((one) => one.thread_id).join(" ")];
+  };
+  return {
+    new: placed("new", 8, 6), moved: placed("r4", 8, 6), between: placed("new", 5, 6), same: placed("r5", 5, 6), last: placed("new", 1, 6),
+    gone: placed("r4", null, 6), unknown: placed("other", null, 6),
+    early: placed("new", 8, 4), earlyGone: placed("r4", null, 4), known: placed("r7", 8, 4),
+    below: placed("new", 1, 6, { positions: half }), onTop: placed("new", 8, 6, { positions: half }), gap: placed("new", 8, 6, { positions: rest }),
+    filter: placed("new", 8, 6, { query: { filter: "unread" } }), label: placed("new", 8, 6, { query: { kind: "label" } }),
+    messages: placed("new", 8, 6, { query: { conversations: false } }), unread: placed("new", 8, 6, { positions: [] }),
+  };
+}"""  # noqa: E501
+
+
+async def test_a_conversation_of_a_frame_is_placed_where_that_can_be_told(browser, world) -> None:
+    watched = await opened(browser, world)
+    found = await watched.page.evaluate(PLACING)
+    assert found == {
+        "new": [7, "new r7 r6 r5 r4 r3 r2"],
+        "moved": [6, "r4 r7 r6 r5 r3 r2"],
+        "between": [7, "r7 r6 new r5 r4 r3 r2"],
+        "same": [6, "r7 r6 r5 r4 r3 r2"],
+        "last": [7, "r7 r6 r5 r4 r3 r2 new"],
+        "gone": [5, "r7 r6 r5 r3 r2"],
+        "unknown": [6, "r7 r6 r5 r4 r3 r2"],
+        "onTop": [7, "new r7 r6 r5"],
+        **dict.fromkeys(("early", "earlyGone", "known", "below", "gap"), False),
+        **dict.fromkeys(("filter", "label", "messages", "unread"), False),
+    }
+
+
+async def test_new_mail_is_shown_before_the_list_is_read_again(browser, world) -> None:
+    await world.deliver(PLAIN % b"first", at_ms=1000)
+    watched = await opened(browser, world)
+    await expect(watched.rows).to_have_count(1)
+    read_again = asyncio.Event()
+
+    async def later(route: Route) -> None:
+        await read_again.wait()
+        await route.continue_()
+
+    await watched.page.route("**/v1/folders/inbox/threads?*", later)
+    await world.deliver(PLAIN % b"second", at_ms=2000)
+    await expect(watched.rows).to_have_count(2)
+    await expect(watched.page.locator('.rows [aria-rowindex="1"]')).to_contain_text("second")
+    async with watched.page.expect_response("**/v1/folders/inbox/threads?*"):
+        read_again.set()
+    await expect(watched.rows).to_have_count(2)
+    assert watched.bad == []

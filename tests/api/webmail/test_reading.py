@@ -153,7 +153,7 @@ async def test_the_newest_unread_mail_is_read_ahead_unless_data_is_saved(
     )
     await page.goto("about:blank")
     found = asked_for(page)
-    async with page.expect_response("**/list/ahead.js"):
+    async with page.expect_response("**/list.js"):
         await page.goto(world.url)
     if is_metered:
         await watched.rows.nth(1).hover()

@@ -1,6 +1,7 @@
 // Pages for operators: health, mail on its way, mail that stopped, users and domains. Loaded for operators only.
 
 import { html } from "../vendor/preact.js";
+import { addSheet } from "../files.js";
 import { alsoWords, t } from "../words.js";
 import { go, route } from "../router.js";
 import { me } from "../store/state.js";
@@ -14,11 +15,7 @@ import { Trace } from "./trace.js";
 import { Acts, Users } from "./accounts.js";
 import { Domains } from "./domains.js";
 
-for (const name of ["settings", "admin"]) {
-  const sheet = document.createElement("link");
-  Object.assign(sheet, { rel: "stylesheet", href: new URL(`../css/${name}.css`, import.meta.url).pathname });
-  document.head.append(sheet);
-}
+["settings", "admin"].forEach(addSheet);
 await alsoWords("admin/");
 
 const TABS = { health: Health, queue: Queue, rejected: Rejected, quarantine: Quarantine, letters: DeadLetters, trace: Trace, users: Users, domains: Domains, acts: Acts };

@@ -1,6 +1,7 @@
 // The window in which a mail is written: docked beside the list on a wide screen, all of a narrow one.
 
 import { html, useEffect, useRef, useSignal, useState } from "../vendor/preact.js";
+import { addSheet } from "../files.js";
 import { t, size } from "../words.js";
 import { closeComposer, connection, dialog, identities, leaving, openComposer, toast } from "../store/state.js";
 import { Icon, IconButton, Menu } from "../shell/parts.js";
@@ -8,12 +9,10 @@ import { Draft, doubts, openDraft, signed } from "./draft.js";
 import { Editor } from "./editor.js";
 import { Recipients } from "./recipients.js";
 import { sendDraft } from "./sending.js";
-import { mornings } from "./times.js";
+import { mornings } from "../shell/times.js";
 import { upload } from "./uploads.js";
 
-const stylesheet = document.createElement("link");
-Object.assign(stylesheet, { rel: "stylesheet", href: new URL("../css/compose.css", import.meta.url).pathname });
-document.head.append(stylesheet);
+addSheet("compose");
 
 export function Composer({ composer }) {
   const [draft, setDraft] = useState(null), [error, setError] = useState("");

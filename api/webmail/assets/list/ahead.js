@@ -4,7 +4,7 @@
 import { effect, untracked } from "../vendor/preact.js";
 import { route } from "../router.js";
 import { keepsCopies } from "../store/device.js";
-import { connection, session } from "../store/state.js";
+import { connection, idle, session } from "../store/state.js";
 import { prefetch } from "../store/threads.js";
 import { cursor, list } from "./current.js";
 
@@ -12,7 +12,6 @@ const UNREAD_MAX = 20;
 const CHARS_MAX = UNREAD_MAX * 64 * 1024; // of the contents of unread mail
 const NEXT = 2;
 
-const idle = () => new Promise((resolve) => { (globalThis.requestIdleCallback ?? setTimeout)(resolve); });
 const isCalm = () => session.value === "in" && connection.value.state === "live" && !document.hidden;
 
 let isBegun = false, turn = 0; // effects run at once: before what stands below

@@ -82,6 +82,14 @@ export function followTo(state) {
   }, FOLLOW_MS);
 }
 
+// A frame of a conversation: its row is shown at once where that can be told. What is seen stays in its place.
+export function followThread({ id, lists, seq }) {
+  const one = list.value, { kind, folder } = one?.query ?? {};
+  if (!one) return;
+  one.anchor = window_.value?.anchor() ?? null;
+  if (!one.place(id, lists.find((row) => row.folder_id === (kind === "folder" ? folder : null))?.thread, seq)) delete one.anchor;
+}
+
 async function refresh() {
   const one = list.value, view = window_.value;
   if (!one || busy.value) return;

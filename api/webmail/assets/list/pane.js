@@ -1,6 +1,6 @@
 // The list's column: head with title, search and filters, or the actions of a selection; then the rows.
 
-import { html, useEffect, useLayoutEffect, useRef, useSignalEffect } from "../vendor/preact.js";
+import { html, useLayoutEffect, useRef, useSignalEffect } from "../vendor/preact.js";
 import { t, number } from "../words.js";
 import { useActs } from "../keys.js";
 import { go, route, withQuery } from "../router.js";
@@ -136,7 +136,7 @@ function SelectionBar() {
 
 function Rows() {
   const scroller = useRef(), view = useRef();
-  useEffect(() => {
+  useLayoutEffect(() => { // rows are painted with the page around them
     const made = new ListWindow(scroller.current, (row) => rowNode(row, handlers, { isSelected, isOpen, isCurrent, place: place.value }));
     view.current = window_.value = made;
     Object.defineProperty(made, "shown", { value: null, writable: true });

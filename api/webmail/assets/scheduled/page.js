@@ -1,14 +1,13 @@
 // Scheduled: mail that is sent later, and what can be done with it until then.
 
 import { html, useEffect, useSignal } from "../vendor/preact.js";
+import { addSheet } from "../files.js";
 import { alsoWords, fullDate, headDate, number, t } from "../words.js";
 import { dialog, drawer, held, openComposer, toast } from "../store/state.js";
 import { Icon, IconButton } from "../shell/parts.js";
-import { readHeld } from "./held.js";
+import { readHeld } from "../store/held.js";
 
-const sheet = document.createElement("link");
-Object.assign(sheet, { rel: "stylesheet", href: new URL("../css/scheduled.css", import.meta.url).pathname });
-document.head.append(sheet);
+addSheet("scheduled");
 await alsoWords("scheduled/");
 
 export function Scheduled() {

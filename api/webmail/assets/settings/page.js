@@ -1,6 +1,7 @@
 // Settings: a tab for each subject; each change is saved at once.
 
 import { html, useSignal } from "../vendor/preact.js";
+import { VERSION, addSheet, fileAt } from "../files.js";
 import { t, size } from "../words.js";
 import { go, route } from "../router.js";
 import { labels, limits, me } from "../store/state.js";
@@ -10,9 +11,7 @@ import { Choice, Switch } from "./fields.js";
 import { Identities } from "./identities.js";
 import { Security } from "./security.js";
 
-const stylesheet = document.createElement("link");
-Object.assign(stylesheet, { rel: "stylesheet", href: new URL("../css/settings.css", import.meta.url).pathname });
-document.head.append(stylesheet);
+addSheet("settings");
 
 const TABS = { general: General, writing: Identities, labels: Labels, security: Security, about: About };
 
@@ -68,11 +67,11 @@ function Labels() {
 }
 
 function About() {
-  const { quota, addresses } = me.value, version = new URL(import.meta.url).pathname.split("/")[2];
+  const { quota, addresses } = me.value;
   return html`<h2>${t("settings.storage")}</h2>
     <p>${quota.bytes.limit ? t("quota", { used: size(quota.bytes.used), limit: size(quota.bytes.limit) }) : t("quota.free", { used: size(quota.bytes.used) })}</p>
     ${quota.bytes.limit && html`<progress max=${quota.bytes.limit} value=${quota.bytes.used} aria-label=${t("settings.storage")}></progress>`}
     <h2>${t("settings.addresses")}</h2><ul>${addresses.map((address) => html`<li key=${address}><bdi>${address}</bdi></li>`)}</ul>
-    <h2>${t("settings.software")}</h2><p>Postriver <code>${version}</code></p>
-    <p><a href=${new URL("../vendor/licences.txt", import.meta.url).pathname} target="_blank"><${Icon} name="file-text" />${t("settings.licences")}</a></p>`;
+    <h2>${t("settings.software")}</h2><p>Postriver <code>${VERSION}</code></p>
+    <p><a href=${fileAt("vendor/licences.txt")} target="_blank"><${Icon} name="file-text" />${t("settings.licences")}</a></p>`;
 }

@@ -1,10 +1,11 @@
 // Starts the page, and is its frame: sidebar, list, reading pane, and what lies over them.
 
 import { html, render, useEffect, useSignal } from "../vendor/preact.js";
+import { fileAt } from "../files.js";
 import { language, loadWords, preferredLanguage, t } from "../words.js";
 import { useActs } from "../keys.js";
 import { go, listPath, route } from "../router.js";
-import { composers, connection, dialog, drawer, inboxUnread, me, newVersion, notice, openComposer, outbox, reloadPage, session, settings } from "../store/state.js";
+import { composers, connection, dialog, drawer, inboxUnread, newVersion, notice, openComposer, outbox, reloadPage, session, settings } from "../store/state.js";
 import { ListPane, countOf, titleOf } from "../list/pane.js";
 import { followRoute, list, loadActions, selectNone, selected } from "../list/current.js";
 import { begin, retry } from "../store/account.js";
@@ -35,13 +36,12 @@ function Later({ part, name, ...props }) {
 }
 
 function App() {
-  if (session.value === "starting") return html`<div class="starting" role="status"><img src=${icon()} alt="" /><p>${notice.value || t("starting")}</p></div>`;
+  if (session.value === "starting") return html`<div class="starting" role="status"><${Icon} name="brand" /><p>${notice.value || t("starting")}</p></div>`;
   if (session.value === "out") return html`<${Later} part="signIn" name="SignIn" />`;
   return html`<${Page} />${session.value === "expired" && html`<${Later} part="signIn" name="SignInAgain" />`}`;
 }
 
 const isNarrow = () => matchMedia("(max-width: 719px)").matches;
-export const icon = () => new URL("../favicon.svg", import.meta.url).pathname;
 
 function Page() {
   const { name, thread } = route.value;
@@ -61,9 +61,9 @@ function Page() {
   return html`<div class="page" data-reading=${isReading} data-pane=${settings.value.pane} data-drawer=${drawer.value} inert=${session.value === "expired"}>
     <${Offline} />
     <${NewVersion} />
-    <${Sidebar} key=${language} />
+    <${Sidebar} key=${language()} />
     ${drawer.value && html`<div class="shade" onClick=${() => { drawer.value = false; }}></div>`}
-    ${name === "settings" ? html`<${Later} part="settings" name="Settings" />` : name === "admin" ? html`<${Later} part="admin" name="Admin" key=${language} />` : name === "scheduled" ? html`<${Later} part="scheduled" name="Scheduled" key=${language} />` : html`<${ListPane} key=${language} />
+    ${name === "settings" ? html`<${Later} part="settings" name="Settings" />` : name === "admin" ? html`<${Later} part="admin" name="Admin" key=${language()} />` : name === "scheduled" ? html`<${Later} part="scheduled" name="Scheduled" key=${language()} />` : html`<${ListPane} key=${language()} />
     <section class="reader" role=${isReading && isNarrow() ? "main" : undefined} aria-label=${t("reader")}>
       ${isReading ? html`<${Later} part="thread" name="ThreadView" key=${thread} id=${thread} message=${route.value.message} />` : html`<${NothingOpen} />`}
     </section>`}
@@ -101,23 +101,21 @@ function Title() {
   const unread = inboxUnread.value, title = ["settings", "admin", "scheduled"].includes(route.value.name) ? t(route.value.name) : list.value ? titleOf(list.value.query) : "";
   useEffect(() => {
     document.title = `${unread ? `(${unread}) ` : ""}${title} · Postriver`;
-    const link = document.querySelector("link[rel=icon]"), address = new URL(unread ? "../favicon-unread.svg" : "../favicon.svg", import.meta.url);
-    if (link.href !== address.href) link.href = address.pathname;
+    const link = document.querySelector("link[rel=icon]"), address = fileAt(unread ? "favicon-unread.svg" : "favicon.svg");
+    if (link.getAttribute("href") !== address) link.href = address;
     navigator.setAppBadge?.(unread).catch(() => {});
   }, [unread, title]);
   return null;
 }
 
-export const initials = () => (me.value?.name || me.value?.address || "?").slice(0, 1).toUpperCase();
-
 document.documentElement.dataset.theme = localStorage.getItem("theme") ?? "system";
-await loadWords(preferredLanguage());
-render(html`<${App} />`, document.getElementById("page"));
 let follow = null;
 session.subscribe((state) => {
   if (state === "in") follow ??= followRoute();
   else if (state === "out") follow = follow?.();
+  // What is opened by a key or a click should not wait for its module then.
+  if (state === "in") setTimeout(() => [loadActions(), load("thread"), load("dialogs"), import("../list/ahead.js")], 300);
 });
-begin();
-// What is opened by a key or a click should not wait for its module then.
-session.subscribe((state) => { if (state === "in") setTimeout(() => [loadActions(), load("thread"), load("dialogs"), import("../list/ahead.js")], 300); });
+begin(); // beside the words
+await loadWords(preferredLanguage());
+render(html`<${App} />`, document.getElementById("page"));

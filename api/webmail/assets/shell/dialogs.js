@@ -7,7 +7,7 @@ import { go, route } from "../router.js";
 import { dialog, folderName, folderOf, folders, labels, outbox, settings, toast } from "../store/state.js";
 import { Failure, ask } from "../wire.js";
 import { saveSettings } from "../store/account.js";
-import { moment, wallTime } from "../compose/times.js";
+import { moment, wallTime } from "./times.js";
 import { perform, targets } from "../list/current.js";
 import { Dialog, Icon } from "./parts.js";
 

@@ -15,7 +15,7 @@ export function Sidebar() {
   const byId = new Map(folders.value.map((folder) => [folder.id, folder]));
   const own = tree(folders.value.filter((folder) => !folder.role));
   return html`<nav class="sidebar" aria-label=${t("folders")}>
-    <div class="brand"><img src=${new URL("../favicon.svg", import.meta.url).pathname} alt="" width="24" height="24" /><span>Postriver</span>
+    <div class="brand"><${Icon} name="brand" /><span>Postriver</span>
       <${IconButton} icon="x" words=${t("close")} kind="narrow-only" onClick=${() => { drawer.value = false; }} /></div>
     <button type="button" class="primary compose" onClick=${() => openComposer()}><${Icon} name="pencil" /><span>${t("compose")}</span></button>
     <div class="places">

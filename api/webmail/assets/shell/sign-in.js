@@ -4,7 +4,7 @@ import { html, useEffect, useRef, useState } from "../vendor/preact.js";
 import { t } from "../words.js";
 import { me, notice } from "../store/state.js";
 import { signIn } from "../store/account.js";
-import { IconButton } from "./parts.js";
+import { Icon, IconButton } from "./parts.js";
 
 export function SignIn() {
   return html`<main class="sign-in"><${Form} address="" /></main>`;
@@ -34,7 +34,7 @@ function Form({ address }) {
     }
   };
   return html`<form class="card" ref=${form} method="post" onSubmit=${submit}>
-    <p class="brand"><img src=${new URL("../favicon.svg", import.meta.url).pathname} alt="" width="40" height="40" /><span>Postriver</span></p>
+    <p class="brand"><${Icon} name="brand" /><span>Postriver</span></p>
     <h1>${t("signIn")}</h1>
     <p class="notice" role="alert" id="notice">${notice.value}</p>
     <label for="address">${t("address")}</label>

@@ -3,21 +3,26 @@
 import { signal } from "../vendor/preact.js";
 import { language, loadWords, preferredLanguage, t, useZone } from "../words.js";
 import { Failure, Line, ask, onUnauthorized } from "../wire.js";
-import { announcement, composers, connection, folders, dialog, held, identities, limits, me, nameOf, notice, openComposer, outbox, reset, session, setCounts, settings, toast } from "./state.js";
+import { announcement, composers, connection, folders, dialog, held, identities, idle, limits, me, nameOf, notice, openComposer, outbox, reset, session, setCounts, settings, toast } from "./state.js";
 import { apply as applyToThreads, forget as forgetThreads, reloadAll, reloadCopies } from "./threads.js";
 import { forgetCopies, forgetDevice, kept, keepsCopies, keptAt, lastUser, setKeepsCopies, useDevice } from "./device.js";
-import { firstPage, followTo, forgetLists, keyOf, refreshSoon } from "../list/current.js";
+import { firstPage, followThread, followTo, forgetLists, keyOf, refreshSoon } from "../list/current.js";
 import { go } from "../router.js";
 
 let line = null, isConfirmed = false; // the service has said who is signed in
 export const submissions = signal({}); // id → as the last frame says
 
-// Shows the copy of this device, then what the service says.
+// Shows the copy of this device or what the service says, whichever is there first; in the end what the service says.
 export async function begin() {
-  const asked = ask("GET", "/v1/start").then((start) => ({ start }), (error) => ({ error }));
-  const copy = session.value === "starting" ? await showCopy() : null;
-  const { start, error } = await asked;
-  if (start) return begun(start);
+  let answer = null;
+  const asked = ask("GET", "/v1/start").then((start) => { answer = { start }; }, (error) => { answer = { error }; });
+  const reading = readOutbox(), copying = session.value === "starting" && lastUser() ? readCopy() : null;
+  await Promise.race([asked, copying ?? asked]);
+  const copy = answer?.start ? null : await copying;
+  if (copy && answer?.error?.status !== 401) await showCopy(copy, reading);
+  await asked;
+  const { start, error } = answer;
+  if (start) return begun(start, reading);
   if (!(error instanceof Failure)) throw error;
   if (error.status === 401) return refused();
   if (copy) {
@@ -28,14 +33,16 @@ export async function begin() {
   return setTimeout(begin, 3000);
 }
 
-async function showCopy() {
-  const [copy, inbox] = lastUser() ? await Promise.all([keptAt("account", "account"), keptAt("lists", keyOf("/mail/inbox", true))]) : [];
-  if (!copy) return null;
+async function readCopy() {
+  const [copy, inbox] = await Promise.all([keptAt("account", "account"), keptAt("lists", keyOf("/mail/inbox", true))]);
+  return copy && { ...copy, inbox };
+}
+
+async function showCopy(copy, reading) {
   await show(copy);
-  await readOutbox();
-  if (inbox) firstPage(inbox);
+  await reading;
+  if (copy.inbox) firstPage(copy.inbox);
   session.value = "in";
-  return copy;
 }
 
 async function show(start) {
@@ -45,11 +52,13 @@ async function show(start) {
   await useSettings(start.settings);
 }
 
-async function begun(start) {
+async function begun(start, reading) {
+  const isSame = start.me.id === lastUser();
   if (me.value && me.value.id !== start.me.id) forgetAll();
   useDevice(start.me.id);
   await show(start);
-  await readOutbox();
+  await reading;
+  if (!isSame) await readOutbox();
   firstPage(start.inbox);
   session.value = "in";
   notice.value = "";
@@ -61,7 +70,7 @@ async function begun(start) {
 // From here on the page keeps copies of what it reads, and may work without the service.
 function confirmed() {
   isConfirmed = true;
-  import("./copies.js").then(({ beginCopies }) => me.value && beginCopies(() => line?.since));
+  idle().then(() => import("./copies.js")).then(({ beginCopies }) => me.value && beginCopies(() => line?.since));
 }
 
 // The session has ended: there are no copies any more.
@@ -87,10 +96,9 @@ async function useSettings(values) {
   Object.assign(document.documentElement.dataset, { theme, density: settings.value.density });
   useZone(zone);
   if (settings.value.language) localStorage.setItem("language", settings.value.language);
-  if (preferredLanguage() !== language) {
-    await loadWords(preferredLanguage());
-    settings.value = { ...settings.value };
-  }
+  const before = language();
+  await loadWords(preferredLanguage());
+  if (language() !== before) settings.value = { ...settings.value };
   identities.value = settings.value.identities ?? [];
 }
 
@@ -172,6 +180,7 @@ function heard(frame) {
     followTo(frame.state);
   }
   if (frame.folders) setCounts(frame.folders);
+  if (frame.type === "thread") followThread(frame);
   if (frame.type === "settings") useSettings(frame.settings);
   if (frame.type === "folder") heardFolder(frame);
   if (frame.type === "submission") heardSubmission(frame.submission);
@@ -191,7 +200,7 @@ function heardSubmission(submission) {
   if (["failed", "partial"].includes(submission.status)) import("./failures.js").then(({ sayFailed }) => sayFailed(submission.id), () => {});
 }
 
-const readHeld = () => import("../scheduled/held.js").then((module) => module.readHeld(), () => {});
+const readHeld = () => import("./held.js").then((module) => module.readHeld(), () => {});
 
 function heardFolder({ change, folder, folders: counts }) {
   const others = folders.value.filter((one) => one.id !== folder.id);

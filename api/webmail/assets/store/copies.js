@@ -2,6 +2,7 @@
 // mail are kept by the service worker, in a cache whose existence is its permission.
 
 import { effect, untracked } from "../vendor/preact.js";
+import { VERSION } from "../files.js";
 import { forgetCopies, keep, keepsCopies, keptAt, mailCache, release } from "./device.js";
 import { folders, limits, me, newVersion, session, settings } from "./state.js";
 
@@ -83,7 +84,7 @@ const alone = (work) => (navigator.locks ? navigator.locks.request("copies", wor
 export async function checkVersion() {
   const page = await fetch("/", { cache: "no-cache" }).then((answer) => answer.text(), () => "");
   const found = page.match(/"\/web\/([^/]+)\//)?.[1];
-  if (found && found !== new URL(import.meta.url).pathname.split("/")[2]) newVersion.value = true;
+  if (found && found !== VERSION) newVersion.value = true;
 }
 
 // --- the service worker: the page without the network, and views of mail ---

@@ -1,5 +1,6 @@
 // Desktop notifications of new mail while the page is hidden: grouped, and with no more than the user allows.
 
+import { fileAt } from "../files.js";
 import { t } from "../words.js";
 import { nameOf, settings } from "./state.js";
 import { go, listPath } from "../router.js";
@@ -16,7 +17,7 @@ export function notify(message) {
   const isMany = recent.length > SINGLE_MAX;
   const title = isMany ? t("notify.many", { n: recent.length }) : shows === "nothing" ? t("notify.one") : nameOf(message.from);
   const text = !isMany && shows === "all" ? message.subject : "";
-  const shown = new Notification(title, { body: text, tag: isMany ? "many" : message.id, icon: new URL("../favicon.svg", import.meta.url).href });
+  const shown = new Notification(title, { body: text, tag: isMany ? "many" : message.id, icon: fileAt("favicon.svg") });
   shown.onclick = () => {
     focus();
     go(isMany ? listPath({ kind: "folder", folder: "inbox", query: {} }) : `/mail/${message.folder_ids[0]}/${message.thread_id}`);

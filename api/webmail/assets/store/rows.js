@@ -4,7 +4,7 @@
 import { signal } from "../vendor/preact.js";
 import { ask } from "../wire.js";
 import { keepsCopies, keptAt } from "./device.js";
-import { busy, waiting } from "./state.js";
+import { busy, idle, waiting } from "./state.js";
 
 export const PAGE = 100;
 const MARGIN = 10; // rows read again on each side of the window, which draws some of them
@@ -125,7 +125,7 @@ export class RowList {
     if (!this.state || this.isAt(answer.state)) this.state = answer.state;
     this.error.value = null;
     this.derive();
-    if (position === 0 && keepsCopies()) import("./copies.js").then(({ keepList }) => keepList(this.key, this.base));
+    if (position === 0 && keepsCopies()) idle().then(() => import("./copies.js")).then(({ keepList }) => keepList(this.key, this.base));
   }
 
   // What is shown: what the server says, with the changes that it lacks. Those of a search stay, since it is not read again.
@@ -146,6 +146,24 @@ export class RowList {
   #known(row) {
     const known = this.rows[this.places.get(row.id)];
     return known && known !== row && shownOf(known) === shownOf(row) ? known : row;
+  }
+
+  // Puts the row of a conversation where it belongs, as a frame of the step `seq` has it; null: it has left the list.
+  // Returns whether that can be told: by what was not read later, between rows that were read.
+  place(id, row, seq) {
+    const { kind, filter } = this.query, base = this.base.slice(), was = base.findIndex((one) => one?.id === id), known = base[was];
+    if (this.byMessage || filter || !["folder", "all"].includes(kind) || this.baseTotal === null || base.length > READ_MAX) return false;
+    if (Math.max(this.state?.split("-")[1] ?? 0, known?.changed_seq ?? 0) > (row?.changed_seq ?? seq)) return false;
+    if (known) base.splice(was, 1);
+    if (row) {
+      const older = base.findIndex((one) => one?.received_at <= row.received_at), to = older < 0 && this.base.length === this.baseTotal ? base.length : older;
+      if (to < 0 || to > 0 && !base[to - 1]) return false;
+      base.splice(to, 0, ...rowsOf({ threads: [row] }));
+    }
+    this.baseTotal += base.length - this.base.length;
+    this.base = base;
+    this.derive();
+    return true;
   }
 
   // Whether all of the list was read at `state` of the mailbox, or later.

@@ -27,6 +27,9 @@ export async function reloadPage() {
   else location.reload();
 }
 
+// After what the page has to do and to paint now.
+export const idle = () => new Promise((resolve) => { (globalThis.requestIdleCallback ?? setTimeout)(resolve); });
+
 export const composers = signal([]); // { key, start | draftId | restored }
 
 export const openComposer = (what = {}) => { composers.value = [...composers.value, { key: crypto.randomUUID(), ...what }].slice(-3); };

@@ -1,7 +1,7 @@
 // Reads which mail of the user waits for its time.
 
 import { Failure, ask } from "../wire.js";
-import { held, session } from "../store/state.js";
+import { held, session } from "./state.js";
 
 const UNDO_MAX_MS = 60_000; // what is held no longer may be undone, and has no time of its own
 const PAGES_MAX = 20;

@@ -3,7 +3,7 @@
 import { zone } from "../words.js";
 
 // What a clock shows at `date`: "2026-11-30T08:00".
-export const wallTime = (date) => new Intl.DateTimeFormat("sv", { timeZone: zone, dateStyle: "short", timeStyle: "short" }).format(date).replace(" ", "T");
+export const wallTime = (date) => new Intl.DateTimeFormat("sv", { timeZone: zone(), dateStyle: "short", timeStyle: "short" }).format(date).replace(" ", "T");
 
 const asUtc = (wall) => Date.parse(`${wall}Z`);
 
