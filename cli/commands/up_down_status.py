@@ -6,7 +6,6 @@ import sys
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import click
 
@@ -19,11 +18,11 @@ from cli.config.socket_activation import with_passed_sockets
 from cli.doctor import external
 from cli.doctor.finding import Level
 from cli.doctor.settings import settings
-from cli.formatting import event_of
 from cli.programs import programs
 from cli.roles.host_metrics import HostMetrics
 from cli.stack_addresses import load_running, published_settings
 from cli.start_refused import StartRefused
+from cli.status_table import status_table
 from cli.wiring.certificates import certificate_of
 from cli.wiring.profile import adapters
 from cli.wiring.service_key import service_key
@@ -135,7 +134,7 @@ def status(*, as_json: bool) -> None:
         click.echo(json.dumps(report) if as_json else str(error))
         sys.exit(NOT_RUNNING)
     report["external"] = _external(config)
-    click.echo(json.dumps(report) if as_json else _table(report))
+    click.echo(json.dumps(report) if as_json else status_table(report))
 
 
 def _external(config: Config) -> list[dict[str, str]]:
@@ -263,31 +262,3 @@ def _greeting(config: Config, users: list[accounts.CreatedUser]) -> str:
 def _passwords(users: list[accounts.CreatedUser]) -> str:
     rows = [f"  user  {user.address}  password {user.password}" for user in users]
     return "\n".join([*rows, "  shown once; change with: postriver user passwd ADDRESS"])
-
-
-def _table(report: dict[str, Any]) -> str:
-    lines = [f"state {report['state']}, virus signatures: {report['signatures']}"]
-    lines += [f"  note: {warning}" for warning in report["warnings"]]
-    lines += [
-        f"  {row['name']:<10} {row['state']:<10} pid {row['pid']}" for row in report["processes"]
-    ]
-    lines += [
-        f"  {row['name']:<10} {row['state']:<10} pid {row['pid']}  {row['detail']}"
-        for row in report["engines"]
-    ]
-    lines += [
-        f"  {row['engine']:<10} at {row['at']}: {row['reason'] or 'answers'}"
-        for row in report["external"]
-    ]
-    for row in report["roles"]:
-        lines.append(f"  {row['name']:<10} lag {row['lag']}")
-        lines += [
-            f"    held: {event['engine']}, {event['detail']}; at {event_of(event)}"
-            for event in row["held"]
-        ]
-        if queued := row.get("detail", {}).get("queue"):
-            counts = ", ".join(f"{count} {state}" for state, count in queued.items())
-            lines.append(f"    relay queue: {counts}; {row['detail']['at_work']} at work")
-        if sweep := row.get("detail", {}).get("sweep"):
-            lines.append(f"    sweep: {sweep}")
-    return "\n".join(lines)
