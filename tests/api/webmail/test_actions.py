@@ -49,7 +49,9 @@ async def test_a_change_reads_the_list_once_and_draws_its_own_row_alone(browser,
     await expect(watched.row("mail 3").get_by_role("button", name="Remove star")).to_be_attached()
     kept = "[...document.querySelectorAll('.row')].filter((row) => row.isKept).length"
     assert await page.evaluate(kept) == 3
-    await world.deliver(PLAIN % b"mail 4", at_ms=2000)
+    async with page.expect_response("**/threads?*") as read:
+        await world.deliver(PLAIN % b"mail 4", at_ms=2000)
+    await (await read.value).finished()
     await expect(watched.rows).to_have_count(5)
     assert await page.evaluate(kept) == 3
     assert len(lists) == 2, "one for the star, one for the mail"

@@ -144,43 +144,62 @@ async def test_a_page_that_is_read_later_does_not_make_the_others_newer(browser,
 PLACING = """async () => {
   const { src } = document.querySelector("script[type=module]");
   const { $store_rows: { RowList } } = await import(src);
-  const row = (id, at, seq) => ({ id, received_at: `2026-01-0${at}T00:00:00.000Z`, changed_seq: seq });
-  const listOf = (query, positions) => {
-    const list = new RowList({ kind: "folder", folder: "inbox", conversations: true, ...query });
-    for (const [position, rows] of positions) list.put(position, { threads: rows, total: 6, state: "1-5" });
-    return list;
-  };
+  const row = (id, at, seq, count = 1) =>
+    ({ id, received_at: `2026-01-0${at}T00:00:00.000Z`, changed_seq: seq, count });
   const whole = [[0, [7, 6, 5, 4, 3, 2].map((at) => row(`r${at}`, at, 5))]];
   const half = [[0, whole[0][1].slice(0, 3)]], rest = [[3, whole[0][1].slice(3)]];
-  const placed = (id, at, seq, { query = {}, positions = whole } = {}) => {
-    const list = listOf(query, positions), told = list.place(id, at && row(id, at, seq), seq);
-    return told && [list.total, list.rows.map((one) => one.thread_id).join(" ")];
+  const listOf = (query, positions) => {
+    const list = new RowList({ kind: "folder", folder: "inbox", conversations: true, ...query });
+    const put = ([position, threads]) => list.put(position, { threads, total: 6, state: "1-5" });
+    positions.forEach(put);
+    return list;
+  };
+  const placed = (id, at, { seq = 6, count, query = {}, positions = whole } = {}) => {
+    const list = listOf(query, positions);
+    const isRight = list.place(id, at && row(id, at, seq, count), seq);
+    return [isRight, list.total, list.rows.map((one) => one.thread_id).join(" ").trim()];
   };
   return {
-    new: placed("new", 8, 6), moved: placed("r4", 8, 6), between: placed("new", 5, 6), same: placed("r5", 5, 6), last: placed("new", 1, 6),
-    gone: placed("r4", null, 6), unknown: placed("other", null, 6),
-    early: placed("new", 8, 4), earlyGone: placed("r4", null, 4), known: placed("r7", 8, 4),
-    below: placed("new", 1, 6, { positions: half }), onTop: placed("new", 8, 6, { positions: half }), gap: placed("new", 8, 6, { positions: rest }),
-    filter: placed("new", 8, 6, { query: { filter: "unread" } }), label: placed("new", 8, 6, { query: { kind: "label" } }),
-    messages: placed("new", 8, 6, { query: { conversations: false } }), unread: placed("new", 8, 6, { positions: [] }),
+    new: placed("new", 8), moved: placed("r4", 8), between: placed("new", 5),
+    same: placed("r5", 5), last: placed("new", 1), gone: placed("r4", null),
+    unknown: placed("other", null), "unknown of half": placed("other", null, { positions: half }),
+    "new in half": placed("new", 8, { positions: half }),
+    "grown in half": placed("new", 8, { positions: half, count: 2 }),
+    "known in half": placed("r6", 8, { positions: half }),
+    "below half": placed("new", 1, { positions: half }), gap: placed("new", 8, { positions: rest }),
+    early: placed("new", 8, { seq: 4 }), "early, gone": placed("r4", null, { seq: 4 }),
+    filter: placed("new", 8, { query: { filter: "unread" } }),
+    label: placed("new", 8, { query: { kind: "label" } }),
+    messages: placed("new", 8, { query: { conversations: false }, positions: [] }),
+    unread: placed("new", 8, { positions: [] }),
   };
-}"""  # noqa: E501
+}"""
 
 
 async def test_a_conversation_of_a_frame_is_placed_where_that_can_be_told(browser, world) -> None:
     watched = await opened(browser, world)
     found = await watched.page.evaluate(PLACING)
+    before, half = "r7 r6 r5 r4 r3 r2", "r7 r6 r5"
     assert found == {
-        "new": [7, "new r7 r6 r5 r4 r3 r2"],
-        "moved": [6, "r4 r7 r6 r5 r3 r2"],
-        "between": [7, "r7 r6 new r5 r4 r3 r2"],
-        "same": [6, "r7 r6 r5 r4 r3 r2"],
-        "last": [7, "r7 r6 r5 r4 r3 r2 new"],
-        "gone": [5, "r7 r6 r5 r3 r2"],
-        "unknown": [6, "r7 r6 r5 r4 r3 r2"],
-        "onTop": [7, "new r7 r6 r5"],
-        **dict.fromkeys(("early", "earlyGone", "known", "below", "gap"), False),
-        **dict.fromkeys(("filter", "label", "messages", "unread"), False),
+        "new": [True, 7, f"new {before}"],
+        "moved": [True, 6, "r4 r7 r6 r5 r3 r2"],
+        "between": [True, 7, "r7 r6 new r5 r4 r3 r2"],
+        "same": [True, 6, before],
+        "last": [True, 7, f"{before} new"],
+        "gone": [True, 5, "r7 r6 r5 r3 r2"],
+        "unknown": [True, 6, before],
+        "unknown of half": [False, 6, half],
+        "new in half": [True, 7, f"new {half}"],
+        "grown in half": [False, 7, f"new {half}"],
+        "known in half": [True, 6, "r6 r7 r5"],
+        "below half": [False, 6, half],
+        "gap": [False, 6, "r4 r3 r2"],
+        "early": [False, 6, before],
+        "early, gone": [False, 6, before],
+        "filter": [False, 6, before],
+        "label": [False, 6, before],
+        "messages": [False, None, ""],
+        "unread": [False, None, ""],
     }
 
 

@@ -140,6 +140,20 @@ def asked_for(page: Page) -> set[str]:
     return found
 
 
+async def test_a_conversation_is_asked_for_when_the_button_goes_down(browser, world) -> None:
+    mail = await world.deliver(PLAIN % b"one", keywords=("$seen",))
+    watched = await opened(browser, world)
+    row = watched.row("one")
+    async with watched.page.expect_response(f"**/v1/threads/{mail.thread_id}?*"):
+        await row.locator(".main").dispatch_event("mousedown")
+    await expect(watched.subject).to_have_count(0)
+    found = asked_for(watched.page)
+    await row.locator(".main").dispatch_event("click")
+    await expect(watched.subject).to_have_text("one")
+    assert found == set()
+    assert watched.bad == []
+
+
 @pytest.mark.parametrize("is_metered", [False, True])
 async def test_the_newest_unread_mail_is_read_ahead_unless_data_is_saved(
     browser, world, is_metered

@@ -8,6 +8,8 @@ import { afterChange, busy, canArchive, settings, waiting } from "../store/state
 
 const KEPT = 8;
 const FOLLOW_MS = 25; // frames that come together are followed once
+const CALM_MS = 400; // rows that are right already are read again when there was no change for so long,
+const LATE_MS = 2000; // or since so long
 const kept = new Map(); // address → { list, scrollTop }
 
 export const list = signal(null);
@@ -67,37 +69,56 @@ export function forgetLists() { kept.clear(); list.value = null; selected.value 
 
 // --- reading again ---
 
-let timer = 0, following = 0, newest = null; // the state of the mailbox that the list should have
+let timer = 0, following = 0, latest = Infinity; // when the list is read again, at the latest
+let newest = null, isOwn = false; // the state of the mailbox that the list should have; whether an own change was made since
 export function refreshSoon() {
   timer ||= setTimeout(() => { timer = 0; refresh(); });
 }
 
-// The mailbox is at `state` now: the list is read again unless that was done after an own change.
-export function followTo(state) {
+// The mailbox is at `state` now: the list is read again unless that was done after an own change. `isPlaced`: its rows show
+// that state already.
+export function followTo(state, isPlaced) {
   newest = state;
-  following ||= setTimeout(async () => {
-    following = 0;
-    await list.value?.refreshed;
-    if (!list.value?.isAt(newest)) refreshSoon();
-  }, FOLLOW_MS);
+  follow(isPlaced);
 }
 
-// A frame of a conversation: its row is shown at once where that can be told. What is seen stays in its place.
+function follow(isPlaced) {
+  const now = performance.now();
+  latest = Math.min(latest, now + (isPlaced ? LATE_MS : FOLLOW_MS));
+  clearTimeout(following);
+  following = setTimeout(async () => {
+    latest = Infinity;
+    await list.value?.refreshed;
+    if (isOwn || newest && !list.value?.isAt(newest)) refreshSoon();
+  }, Math.min(isPlaced ? CALM_MS : FOLLOW_MS, latest - now));
+}
+
+// A frame of a conversation: its row is shown at once. What is seen stays in its place. Returns whether the list is right then.
 export function followThread({ id, lists, seq }) {
-  const one = list.value, { kind, folder } = one?.query ?? {};
-  if (!one) return;
+  const one = list.value, { kind, folder } = one?.query ?? {}, version = one?.version.peek();
+  if (!one) return true;
   one.anchor = window_.value?.anchor() ?? null;
-  if (!one.place(id, lists.find((row) => row.folder_id === (kind === "folder" ? folder : null))?.thread, seq)) delete one.anchor;
+  const isRight = one.place(id, lists.find((row) => row.folder_id === (kind === "folder" ? folder : null))?.thread, seq);
+  if (version === one.version.peek()) delete one.anchor;
+  return isRight;
 }
 
 async function refresh() {
   const one = list.value, view = window_.value;
   if (!one || busy.value) return;
+  isOwn = false;
   const anchor = view?.anchor() ?? null;
   one.anchor = anchor;
   await one.refresh(view?.first ?? 0, (view?.first ?? 0) + (view?.count ?? 20));
 }
-effect(() => { if (afterChange.value) refreshSoon(); });
+effect(() => { if (afterChange.value) followOwn(afterChange.value); });
+
+// What was refused is taken back at once.
+function followOwn({ isMade }) {
+  isOwn = true;
+  if (isMade && list.peek()?.isPlain) follow(true);
+  else refreshSoon();
+}
 effect(() => { if (waiting.value && !busy.peek()) untracked(() => list.value?.baseTotal != null && list.value.derive()); });
 
 // --- the row under the keys ---

@@ -7,6 +7,7 @@ import { go, route, withQuery } from "../router.js";
 import { dialog, drawer, folderName, folderOf, labels, openComposer, settings } from "../store/state.js";
 import { IconButton, Icon, Menu } from "../shell/parts.js";
 import { PAGE } from "../store/rows.js";
+import { prefetch } from "../store/threads.js";
 import { ListWindow, rowNode } from "./rows.js";
 import { allMatching, cursor, cursorAt, currentRow, keptTop, list, moveTo, openNeighbour, openRow, perform, place, refreshSoon, select, selectNone, selectWhere, selected, targets, window_ } from "./current.js";
 
@@ -166,7 +167,7 @@ function Rows() {
   useActs(listKeys(view), []);
   void list.value.version.value;
   const total = list.value.total ?? -1;
-  return html`<div class="rows" ref=${scroller} role="grid" aria-labelledby="list-title" aria-rowcount=${total} aria-multiselectable="true" onMouseOver=${hovered}></div>`;
+  return html`<div class="rows" ref=${scroller} role="grid" aria-labelledby="list-title" aria-rowcount=${total} aria-multiselectable="true" onMouseOver=${hovered} onMouseDown=${pressed}></div>`;
 }
 
 const isSelected = (id) => selected.value.has(id);
@@ -197,12 +198,20 @@ const handlers = {
 
 const readAhead = (row) => import("./ahead.js").then((ahead) => ahead.readAhead(row)); // not a module of the first screen
 
+const rowAt = (node) => list.value?.rows[list.value.places.get(node?.dataset.id)];
+
 let hover = 0;
 function hovered(event) {
   clearTimeout(hover);
-  const node = event.target.closest?.(".row"), id = node?.dataset.id, row = list.value?.rows[list.value.places.get(id)];
+  const node = event.target.closest?.(".row"), row = rowAt(node);
   node?.tools?.equip();
   if (row) hover = setTimeout(() => readAhead(row), HOVER_MS);
+}
+
+// A click opens the row: its conversation is asked for when the button goes down.
+function pressed(event) {
+  const row = event.button ? null : rowAt(event.target.closest?.(".main")?.parentElement);
+  if (row) prefetch(row.thread_id);
 }
 
 function listKeys(view) {

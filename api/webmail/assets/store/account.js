@@ -170,17 +170,17 @@ export function watch(what, then) {
 }
 const sayWatched = () => line?.send({ type: "watch", what: [...watched.keys()] });
 
-let isChanged = false; // by frames of a step whose last one, with its state, is still to come
+let isChanged = false, isPlaced = null; // by frames of a step whose last one, with its state, is still to come
 
 function heard(frame) {
   watched.get(frame.type)?.(frame);
   isChanged ||= frame.type === "change";
+  if (frame.type === "thread") isPlaced = followThread(frame) && isPlaced !== false;
   if (isChanged && frame.state) {
-    isChanged = false;
-    followTo(frame.state);
+    followTo(frame.state, isPlaced === true);
+    [isChanged, isPlaced] = [false, null];
   }
   if (frame.folders) setCounts(frame.folders);
-  if (frame.type === "thread") followThread(frame);
   if (frame.type === "settings") useSettings(frame.settings);
   if (frame.type === "folder") heardFolder(frame);
   if (frame.type === "submission") heardSubmission(frame.submission);

@@ -54,16 +54,18 @@ export async function act(what, rows, list, value = {}) {
 
 // Carries out `work`, during which lists are not read again; says so if the server refuses or does not answer.
 export async function changing(work, { failed = "failed.change", takeBack } = {}) {
+  let isMade = false;
   busy.value += 1;
   try {
     await work();
+    isMade = true;
   } catch (error) {
     if (!(error instanceof Failure)) throw error;
     toast(t(failed, { why: error.message }), { kind: "error" });
     takeBack?.();
   } finally {
     busy.value -= 1;
-    afterChange.value += 1;
+    afterChange.value = { isMade };
   }
 }
 

@@ -97,7 +97,7 @@ async function work() {
     }
     await changed();
   }
-  afterChange.value += 1;
+  afterChange.value = { isMade: true };
 }
 
 // A message that changed while the service looked at it is asked for again.

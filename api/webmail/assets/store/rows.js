@@ -148,22 +148,28 @@ export class RowList {
     return known && known !== row && shownOf(known) === shownOf(row) ? known : row;
   }
 
+  // Whether frames say all of this list: it has conversations, and no filter.
+  get isPlain() { return !this.byMessage && !this.query.filter && ["folder", "all"].includes(this.query.kind); }
+
   // Puts the row of a conversation where it belongs, as a frame of the step `seq` has it; null: it has left the list.
-  // Returns whether that can be told: by what was not read later, between rows that were read.
+  // Nothing is done where the list was read later, or the row belongs beside rows that were not read. Returns whether the
+  // list is right then: what was not read may have had the conversation too.
   place(id, row, seq) {
-    const { kind, filter } = this.query, base = this.base.slice(), was = base.findIndex((one) => one?.id === id), known = base[was];
-    if (this.byMessage || filter || !["folder", "all"].includes(kind) || this.baseTotal === null || base.length > READ_MAX) return false;
+    const base = this.base.slice(), was = base.findIndex((one) => one?.id === id), known = base[was];
+    if (!this.isPlain || this.baseTotal === null || base.length > READ_MAX) return false;
     if (Math.max(this.state?.split("-")[1] ?? 0, known?.changed_seq ?? 0) > (row?.changed_seq ?? seq)) return false;
+    const isAll = base.length === this.baseTotal && !base.includes(undefined);
     if (known) base.splice(was, 1);
     if (row) {
-      const older = base.findIndex((one) => one?.received_at <= row.received_at), to = older < 0 && this.base.length === this.baseTotal ? base.length : older;
+      const older = base.findIndex((one) => one?.received_at <= row.received_at), to = older < 0 && isAll ? base.length : older;
       if (to < 0 || to > 0 && !base[to - 1]) return false;
       base.splice(to, 0, ...rowsOf({ threads: [row] }));
     }
     this.baseTotal += base.length - this.base.length;
     this.base = base;
-    this.derive();
-    return true;
+    if (!busy.peek()) this.own.delete(id);
+    if (row || known) this.derive();
+    return isAll || Boolean(known) || row?.count === 1;
   }
 
   // Whether all of the list was read at `state` of the mailbox, or later.

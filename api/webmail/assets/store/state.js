@@ -39,7 +39,7 @@ export const outbox = signal([]); // what waits for the service, oldest first: {
 export const waiting = computed(() => outbox.value.filter((one) => one.change).map(({ ids, change }) => ({ ids: new Set(ids), change })));
 export const held = signal({ rows: [], error: null }); // mail that waits for its time, next first
 export const busy = signal(0); // changes on their way: lists are not read again until they are made
-export const afterChange = signal(0); // counts changes that were made or refused
+export const afterChange = signal(null); // the last change that was made or refused: { isMade }
 
 export const labels = computed(() => settings.value.labels);
 export const inboxUnread = computed(() => folderOf("inbox")?.unread ?? 0);
