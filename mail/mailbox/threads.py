@@ -36,7 +36,12 @@ def thread_for(
 ) -> ThreadId:
     """The thread id of the first bound key, in the order of `keys`; else a new thread id."""
     thread_id = next((bound[key] for key in keys if key in bound), None)
-    return thread_id or ThreadId(derived_id(message_id, "thread"))
+    return thread_id or thread_begun_by(message_id)
+
+
+def thread_begun_by(message_id: MessageId) -> ThreadId:
+    """The thread of a message that joins no other; there is none before that message."""
+    return ThreadId(derived_id(message_id, "thread"))
 
 
 def bindings(

@@ -22,6 +22,10 @@ class StoredSubmission(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=
     submission: Submission
     is_released: bool = False
 
+    @property
+    def version(self) -> int:
+        return self.submission.version
+
 
 SUBMISSION = Table(name="submission", partition=("submission_id",), values=("row",))
 SUBMISSION_OF_USER = Table(

@@ -57,16 +57,22 @@ class CassandraContentStore(CassandraContentSweep, ContentStore, ContentSweep):
 
     async def put(self, mail_id: MailId, content: bytes) -> Stored:
         check_content_id(mail_id)
+        # Most contents are new, so a small one is written before anything is read.
+        is_new = len(content) <= ROW_MAX_BYTES
         for _ in range(ATTEMPTS):
-            known, body, began_s = await self._places.get(mail_id), None, self._clock_s()
+            known, body, began_s = None, None, self._clock_s()
+            if not is_new:
+                known = await self._places.get(mail_id)
             if not is_there(known):
                 body = await self._write_body(f"{mail_id}.{new_id()}", content)
+            taking = _Taking(body)
             kept = await self._places.change(
-                mail_id, to=partial(_taken, body), prepare=partial(self._in_time, began_s)
+                mail_id, to=taking, prepare=partial(self._in_time, began_s), is_new=is_new
             )
+            is_new = False
             if kept is None:
                 continue  # deleted since it was read, after all sweeps
-            if known is not None and known.turns:
+            if taking.had_count:
                 await self._forget_count(mail_id)
             if body is not None and kept.key != body.key:
                 await self._delete_body(body)  # another put of this id was first
@@ -188,6 +194,13 @@ class CassandraContentStore(CassandraContentSweep, ContentStore, ContentSweep):
         return await self._places.get(ref) if is_content_id(ref) else None
 
 
-def _taken(body: ContentPlace | None, now: ContentPlace | None) -> ContentPlace | None:
+class _Taking:
     """The place after a put: that of the content that is there, without a count, else `body`."""
-    return uncounted(now) if is_there(now) else body
+
+    def __init__(self, body: ContentPlace | None) -> None:
+        self._body = body
+        self.had_count = False  # the place of the last call
+
+    def __call__(self, now: ContentPlace | None) -> ContentPlace | None:
+        self.had_count = now is not None and now.turns > 0
+        return uncounted(now) if is_there(now) else self._body

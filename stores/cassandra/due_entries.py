@@ -19,8 +19,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from enum import Enum
-from heapq import merge
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple, Protocol, TypeVar
 from zlib import crc32
 
 from schemas.cql.due import DUE, DUE_SLOT, SHARDS, SLOT_MS
@@ -28,22 +27,34 @@ from stores.cassandra.clock import now_us
 from stores.cassandra.session import CassandraSession, Row, Statement
 
 T = TypeVar("T")
+V = TypeVar("V", bound="Versioned")
 Place = tuple[int, str]  # time and key of an entry
 BEGIN: Place = (-(2**62), "")
 LAST_KEY = "\U0010ffff"  # above every key
 FOREVER_MS = 2**62
 SLOTS_AT_ONCE = 16
 DRAINED_AFTER_MS = 3_600_000  # no clock of a host may be wrong by more
-_SLOTS = DUE_SLOT.select("slot, WRITETIME(mark)", "AND slot >= ? AND slot <= ?")
-_LAST_SLOTS = DUE_SLOT.select("slot", "AND slot < ? ORDER BY slot DESC LIMIT 10")
-_ENTRIES = DUE.select(
-    "due_at_ms, key, version, WRITETIME(mark)",
-    "AND (due_at_ms, key) > (?, ?) AND (due_at_ms) <= (?) LIMIT ?",
+_SLOTS = (
+    "SELECT shard, slot, WRITETIME(mark) FROM due_slot"
+    " WHERE queue = ? AND shard IN ? AND slot >= ? AND slot <= ?"
 )
-
-_COUNT = DUE.select("count(*)")
-_NEWEST = DUE.select(
-    "due_at_ms, key, version", "ORDER BY due_at_ms DESC, key DESC, version DESC LIMIT 1"
+_LAST_SLOTS = (
+    "SELECT slot FROM due_slot WHERE queue = ? AND shard IN ? AND slot < ?"
+    " ORDER BY slot DESC PER PARTITION LIMIT 1"
+)
+# Of one partition for each shard and each slot.
+_ENTRIES = (
+    "SELECT due_at_ms, key, version, shard, slot, WRITETIME(mark) FROM due"
+    " WHERE queue = ? AND shard IN ? AND slot IN ?"
+    " AND (due_at_ms, key) > (?, ?) AND (due_at_ms) <= (?) PER PARTITION LIMIT ?"
+)
+_COUNTS = (
+    "SELECT shard, slot, count(*) FROM due WHERE queue = ? AND shard IN ? AND slot IN ?"
+    " GROUP BY queue, shard, slot"
+)
+_NEWEST = (
+    "SELECT due_at_ms FROM due WHERE queue = ? AND shard IN ? AND slot = ?"
+    " ORDER BY due_at_ms DESC, key DESC, version DESC PER PARTITION LIMIT 1"
 )
 
 
@@ -65,13 +76,37 @@ class DueState(Enum):
     EARLY = "early"  # the row has an earlier version
 
 
-def without_row(entry: DueEntry) -> DueState:
-    """What an entry is whose row is not there: the row was deleted, or is being written.
+Judge = Callable[[Sequence[DueEntry]], Awaitable[Sequence[T | DueState]]]
 
-    Only the first version of a row is written where there is none.
+
+def each(judge: Callable[[DueEntry], Awaitable[T | DueState]]) -> Judge[T]:
+    """The judge of many entries that asks `judge` for each, all at the same time."""
+
+    async def of_all(entries: Sequence[DueEntry]) -> Sequence[T | DueState]:
+        return await asyncio.gather(*map(judge, entries))
+
+    return of_all
+
+
+class Versioned(Protocol):
+    """A row whose version grows with each change."""
+
+    @property
+    def version(self) -> int: ...
+
+
+def verdict(entry: DueEntry, row: V | None, counts: Callable[[V, DueEntry], bool]) -> V | DueState:
+    """The row if it has the version of the entry, and `counts` says so.
+
+    No row: it was deleted, or is being written. Only the first version of a row is written where
+    there is none.
     """
-    is_old = entry.written_us < now_us() - DRAINED_AFTER_MS * 1000
-    return DueState.STALE if is_old or entry.version > 1 else DueState.EARLY
+    if row is None:
+        is_old = entry.written_us < now_us() - DRAINED_AFTER_MS * 1000
+        return DueState.STALE if is_old or entry.version > 1 else DueState.EARLY
+    if row.version < entry.version:
+        return DueState.EARLY
+    return row if row.version == entry.version and counts(row, entry) else DueState.STALE
 
 
 def shard_of(key: str) -> int:
@@ -88,12 +123,18 @@ class DueEntries:
         self._is_list = is_list
 
     def put(
-        self, key: str, *, due_at_ms: int, version: int = 1, shard: int | None = None
+        self,
+        key: str,
+        *,
+        due_at_ms: int,
+        version: int = 1,
+        shard: int | None = None,
+        at_us: int | None = None,
     ) -> list[Statement]:
-        """The statements that write an entry; `shard` None: by a hash of the key."""
+        """The statements that write an entry at `at_us`, None: now; `shard` None: by a hash."""
         shard = shard_of(key) if shard is None else shard
         slot = (due_at_ms if self._is_list else max(due_at_ms, _now_ms())) // SLOT_MS
-        at_us = now_us()
+        at_us = now_us() if at_us is None else at_us
         return [
             (DUE.put, (self._queue, shard, slot, due_at_ms, key, version, True, at_us)),
             (DUE_SLOT.put, (self._queue, shard, slot, True, at_us)),
@@ -122,14 +163,25 @@ class DueEntries:
 
         `after`: time and key of the last entry of the page before. Raises StoreUnavailable.
         """
-        found = await asyncio.gather(
-            *(self._of_shard(one, after, until_ms, limit) for one in shards)
-        )
-        return list(merge(*found))[:limit]
+        shards, found = list(shards), list[DueEntry]()
+        slots = await self._slots(shards, after, until_ms)
+        numbers = sorted({slot for _, slot, _ in slots})
+        for first in range(0, len(numbers), SLOTS_AT_ONCE):
+            part = numbers[first : first + SLOTS_AT_ONCE]
+            values = (self._queue, shards, part, *after, until_ms, limit)
+            rows = [DueEntry(*row) for row in await self._session.read(_ENTRIES, *values)]
+            found += rows
+            if after == BEGIN:
+                used = {(row.shard, row.slot) for row in rows}
+                empty = [row for row in slots if row[1] in part and row[:2] not in used]
+                await self._forget(empty, until_ms)
+            if len(found) >= limit:
+                break
+        return sorted(found)[:limit]
 
     async def rows(
         self,
-        judge: Callable[[DueEntry], Awaitable[T | DueState]],
+        judge: Judge[T],
         *,
         until_ms: int,
         limit: int,
@@ -138,14 +190,14 @@ class DueEntries:
     ) -> list[T]:
         """Return at most `limit` rows of entries that count, the earliest first.
 
-        `judge` reads the row of an entry. Stale entries are deleted.
+        `judge` reads the rows of entries. Stale entries are deleted.
         """
         shards, passed = tuple(shards), 0
         while True:
             asked = limit + passed
             entries = await self.due(until_ms=until_ms, limit=asked, shards=shards, after=after)
             once = list({entry[:3]: entry for entry in entries}.values())
-            verdicts = await asyncio.gather(*map(judge, once))
+            verdicts = await judge(once)
             found = [each for each in verdicts if not isinstance(each, DueState)]
             pairs = zip(once, verdicts, strict=True)
             stale = [entry for entry, each in pairs if each is DueState.STALE]
@@ -162,73 +214,41 @@ class DueEntries:
         )
 
     async def newest_ms(self) -> int | None:
-        """Return the time of the newest entry."""
-        found = await asyncio.gather(*map(self._newest_ms, range(SHARDS)))
-        return max((at_ms for at_ms in found if at_ms is not None), default=None)
-
-    async def _newest_ms(self, shard: int) -> int | None:
-        last = FOREVER_MS
-        while slots := await self._session.read(_LAST_SLOTS, self._queue, shard, last):
-            for (slot,) in slots:
-                rows = await self._session.read(_NEWEST, self._queue, shard, slot)
-                if rows:
-                    at_ms: int = rows[0][0]
-                    return at_ms
-            last = slots[-1][0]
+        """Return the time of the newest entry of a list."""
+        slot, shards = FOREVER_MS, list(range(SHARDS))
+        while slots := await self._session.read_at_once(_LAST_SLOTS, self._queue, shards, slot):
+            (slot,) = max(slots)
+            times = await self._session.read_at_once(_NEWEST, self._queue, shards, slot)
+            if times:
+                newest: int = max(times)[0]
+                return newest
         return None
 
     async def count(self) -> int:
         """Return the number of entries."""
-        return sum(await asyncio.gather(*map(self._count, range(SHARDS))))
+        shards = list(range(SHARDS))
+        slots = await self._slots(shards, BEGIN, FOREVER_MS)
+        numbers = list({slot for _, slot, _ in slots})
+        rows = await self._session.read_by_keys(_COUNTS, self._queue, shards, keys=numbers)
+        counts = {(shard, slot): number for shard, slot, number in rows if number}
+        await self._forget([row for row in slots if row[:2] not in counts], FOREVER_MS)
+        return sum(counts.values())
 
-    async def _count(self, shard: int) -> int:
-        slots = await self._slots(shard, BEGIN, FOREVER_MS)
-        counts = [await self._session.read(_COUNT, self._queue, shard, slot) for slot, _ in slots]
-        pairs = zip(slots, counts, strict=True)
-        await self._forget(shard, [slot for slot, rows in pairs if not rows[0][0]], FOREVER_MS)
-        return sum(rows[0][0] for rows in counts)
-
-    async def _slots(self, shard: int, after: Place, until_ms: int) -> list[Row]:
+    async def _slots(self, shards: Sequence[int], after: Place, until_ms: int) -> list[Row]:
+        """Shard, number and last write time of each slot that may have such entries."""
         first, last = after[0] // SLOT_MS, max(until_ms, _now_ms()) // SLOT_MS
-        return await self._session.read(_SLOTS, self._queue, shard, first, last)
+        return await self._session.read(_SLOTS, self._queue, shards, first, last)
 
-    async def _of_shard(
-        self, shard: int, after: Place, until_ms: int, limit: int
-    ) -> list[DueEntry]:
-        slots = await self._slots(shard, after, until_ms)
-        found: list[DueEntry] = []
-        for start in range(0, len(slots), SLOTS_AT_ONCE):
-            part = slots[start : start + SLOTS_AT_ONCE]
-            values = (*after, until_ms, limit)
-            rows = await asyncio.gather(
-                *(
-                    self._session.read(_ENTRIES, self._queue, shard, slot, *values)
-                    for slot, _ in part
-                )
-            )
-            pairs = list(zip(part, rows, strict=True))
-            found += [self._entry(row, shard, slot[0]) for slot, each in pairs for row in each]
-            if after == BEGIN:
-                await self._forget(shard, [slot for slot, each in pairs if not each], until_ms)
-            if len(found) >= limit:
-                break
-        return sorted(found)[:limit]
-
-    async def _forget(self, shard: int, empty: Sequence[Row], until_ms: int) -> None:
+    async def _forget(self, empty: Sequence[Row], until_ms: int) -> None:
         """Forget slots without entries that were over long ago, unless an entry was put since."""
         over = (min(until_ms, _now_ms()) - DRAINED_AFTER_MS) // SLOT_MS
         await self._session.write(
             [
                 (DUE_SLOT.delete(), (written_us, self._queue, shard, slot))
-                for slot, written_us in empty
+                for shard, slot, written_us in empty
                 if slot < over
             ]
         )
-
-    @staticmethod
-    def _entry(row: Row, shard: int, slot: int) -> DueEntry:
-        due_at_ms, key, version, written_us = row
-        return DueEntry(due_at_ms, key, version, shard, slot, written_us)
 
 
 def _now_ms() -> int:

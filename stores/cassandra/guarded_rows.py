@@ -6,7 +6,8 @@ have no order.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from contextlib import AsyncExitStack
 from typing import Any, Generic, TypeVar
 from weakref import WeakValueDictionary
 
@@ -17,6 +18,7 @@ from schemas.cql.tables import Table
 from stores.cassandra.session import CassandraSession, Statement
 
 T = TypeVar("T")
+Change = Callable[[T | None], T | None]  # the row after a change; None: there is no row
 EVERY_ROWS = 200  # in one page of `every`
 ATTEMPTS = 10  # to change a row that other processes change too
 _encode = msgspec.msgpack.Encoder().encode
@@ -37,6 +39,8 @@ class GuardedRows(Generic[T]):
         self.table = table
         self._session = session
         self._read = table.select(column)
+        # For tables of one key column.
+        self._many = f"SELECT {columns} FROM {table.name} WHERE {table.key[-1]} IN ?"  # noqa: S608
         self._every = f"SELECT {columns} FROM {table.name}"  # noqa: S608
         self._add = f"INSERT INTO {table.name} ({columns}) VALUES ({marks}) IF NOT EXISTS"  # noqa: S608
         self._replace = f"UPDATE {table.name} SET {column} = ? WHERE {has_key} IF {column} = ?"  # noqa: S608
@@ -75,8 +79,13 @@ class GuardedRows(Generic[T]):
         return await self._exchange(key, before, _encode(after))
 
     async def get_many(self, keys: Sequence[Any]) -> list[T | None]:
-        """Return the row of each key of one column, at the same time."""
-        return list(await asyncio.gather(*(self.get(key) for key in keys)))
+        """Return the row of each key of one column. Raises StoreUnavailable."""
+        found = await self._stored_of(keys)
+        return [None if (row := found.get(key)) is None else self._decode(row) for key in keys]
+
+    async def _stored_of(self, keys: Iterable[Any]) -> dict[Any, bytes]:
+        named = [key for key in keys if key != ""]
+        return dict(await self._session.read_by_keys(self._many, keys=named))
 
     async def every(self) -> AsyncIterator[T]:
         """Yield all rows, in the order of tokens. Raises StoreUnavailable."""
@@ -95,23 +104,24 @@ class GuardedRows(Generic[T]):
     async def change(
         self,
         *key: Any,
-        to: Callable[[T | None], T | None],
+        to: Change[T],
         first: Callable[[T], Sequence[Statement]] = _nothing,
         prepare: Callable[[T], Awaitable[None]] | None = None,
         before_removal: Callable[[T], Sequence[Statement]] = _nothing,
+        is_new: bool = False,
     ) -> T | None:
         """Replace the row by that which `to` returns for it; None: there is no row.
 
         Before a row is written, the statements of `first` are carried out, then `prepare`; before
         a row is removed, the statements of `before_removal` for that row.
+        `is_new`: there is probably no row, so it is read only if there is one.
         Returns the new row.
         Raises what `to` raises. StoreUnavailable: the change may have been made, or others change
         the row all the time.
         """
-        lock = self._locks.setdefault(key, asyncio.Lock())
-        async with lock:
-            for _ in range(ATTEMPTS):
-                stored = await self.stored(*key)
+        async with self._lock(key):
+            for attempt in range(ATTEMPTS):
+                stored = None if is_new and attempt == 0 else await self.stored(*key)
                 before = None if stored is None else self._decode(stored)
                 after = to(before)
                 if after == before:
@@ -125,6 +135,49 @@ class GuardedRows(Generic[T]):
                 if await self._exchange(key, stored, None if after is None else _encode(after)):
                     return after
         raise StoreUnavailable("cassandra", f"others change the row {key} of {self.table.name}")
+
+    async def change_all(
+        self,
+        changes: Mapping[Any, Change[T]],
+        *,
+        first: Callable[[Sequence[T]], Sequence[Statement]],
+    ) -> None:
+        """As `change` for each key of one column, with few requests besides the changes themselves.
+
+        All rows are read together, and `first` gets all rows that are going to be written.
+        """
+        async with AsyncExitStack() as locked:
+            for key in sorted(changes):  # in one order: two calls never wait for each other
+                await locked.enter_async_context(self._lock((key,)))
+            left = dict(changes)
+            for _ in range(ATTEMPTS):
+                left = await self._attempt(left, first)
+                if not left:
+                    return
+        raise StoreUnavailable("cassandra", f"others change {len(left)} rows of {self.table.name}")
+
+    async def _attempt(
+        self, changes: Mapping[Any, Change[T]], first: Callable[[Sequence[T]], Sequence[Statement]]
+    ) -> dict[Any, Change[T]]:
+        """Change rows of one key column; return the changes of those that others have changed."""
+        stored = await self._stored_of(changes)
+        made: dict[Any, T | None] = {}
+        for key, to in changes.items():
+            before = self._decode(stored[key]) if key in stored else None
+            after = to(before)
+            if after != before:
+                made[key] = after
+        await self._session.write(first([row for row in made.values() if row is not None]))
+        done = await asyncio.gather(
+            *(
+                self._exchange((key,), stored.get(key), None if row is None else _encode(row))
+                for key, row in made.items()
+            )
+        )
+        return {key: changes[key] for key, is_done in zip(made, done, strict=True) if not is_done}
+
+    def _lock(self, key: tuple[Any, ...]) -> asyncio.Lock:
+        return self._locks.setdefault(key, asyncio.Lock())
 
     async def _exchange(
         self, key: tuple[Any, ...], before: bytes | None, after: bytes | None

@@ -6,8 +6,9 @@ the time of acceptance for totals. Entries are written before the row, and the r
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
-from itertools import groupby
+from collections import defaultdict
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from functools import partial
 
 import msgspec
 
@@ -32,8 +33,9 @@ from stores.cassandra.due_entries import (
     DueEntry,
     DueState,
     Place,
-    without_row,
+    verdict,
 )
+from stores.cassandra.guarded_rows import Change
 from stores.cassandra.ledger_letters import LedgerLetters
 from stores.cassandra.session import CassandraSession, Statement
 
@@ -60,70 +62,76 @@ class CassandraLedger(LedgerLetters, Ledger):
         self._missing = DueEntries(session, "missing", is_list=True)
 
     async def add(self, mails: Iterable[AcceptedMail]) -> int:
-        rows = sorted(mails, key=lambda mail: mail.mail_id)  # stable: the first of a mail is first
-        groups = [list(group) for _, group in groupby(rows, key=lambda mail: mail.mail_id)]
-        return sum(await asyncio.gather(*map(self._add, groups)))
-
-    async def _add(self, mails: Sequence[AcceptedMail]) -> int:
-        """Add one mail that comes once or several times; return the number of new rows."""
-        added = 0
+        of_mail: dict[MailId, list[AcceptedMail]] = defaultdict(list)
         for mail in mails:
-            is_new = False
+            of_mail[mail.mail_id].append(mail)
+        new: dict[MailId, bool] = {}
 
-            def to(row: StoredEntry | None, mail: AcceptedMail = mail) -> StoredEntry:
-                nonlocal is_new
-                is_new = row is None
+        def added(row: StoredEntry | None, group: Sequence[AcceptedMail]) -> StoredEntry | None:
+            new[group[0].mail_id] = row is None
+            for mail in group:
                 if row is None:
-                    return _new(mail)
-                return row if row.place == mail.place else _replace(row, place=None)
+                    row = _new(mail)
+                elif row.place != mail.place:
+                    row = _replace(row, place=None)
+            return row
 
-            await self._change(mail.mail_id, to)
-            added += is_new
-        return added
+        await self._change_all({id_: partial(added, group=each) for id_, each in of_mail.items()})
+        return sum(new.values())
 
-    async def _change(
-        self, mail_id: MailId, to: Callable[[StoredEntry | None], StoredEntry | None]
-    ) -> None:
-        """Change a row; entries that only the row before it had are deleted afterwards."""
-        stale: list[Statement] = []
+    async def _change_all(self, changes: Mapping[MailId, Change[StoredEntry]]) -> None:
+        """Change rows; entries that only the rows before had are deleted afterwards."""
+        stale: dict[MailId, list[Statement]] = {}
 
-        def changed(row: StoredEntry | None) -> StoredEntry | None:
+        def changed(row: StoredEntry | None, to: Change[StoredEntry]) -> StoredEntry | None:
             after = to(row)
             if row is None or after is None or after == row:
                 return after
-            stale[:] = self._removals(row)
+            stale[row.mail_id] = self._removals(row)
             return _replace(after, version=row.version + 1)
 
-        await self.rows.change(mail_id, to=changed, first=self._leading)
-        await self._session.write(stale)
+        await self.rows.change_all(
+            {mail_id: partial(changed, to=to) for mail_id, to in changes.items()},
+            first=self._leading_to,
+        )
+        await self._session.write([one for removals in stale.values() for one in removals])
 
-    def _leading(self, row: StoredEntry) -> list[Statement]:
+    def _leading_to(self, rows: Sequence[StoredEntry]) -> list[Statement]:
+        """The statements that lead to rows, each once: rows share names and slots."""
+        at_us = now_us()
+        return list(dict.fromkeys(one for row in rows for one in self._leading(row, at_us)))
+
+    def _leading(self, row: StoredEntry, at_us: int) -> list[Statement]:
         """The statements that lead to a row."""
-        found = self._first(row) if row.version == 1 else []
+        found = self._first(row, at_us) if row.version == 1 else []
         at_ms, key = row.entry.accepted_at_ms, row.mail_id
         if row.header_hash is not None:
-            found += _named(f"header:{row.header_hash}", at_ms, key)
+            found += _named(f"header:{row.header_hash}", at_ms, key, at_us)
         if row.look_at_ms is None:
             return found
-        found += self.look.put(key, due_at_ms=row.look_at_ms, version=row.version)
+        found += self.look.put(key, due_at_ms=row.look_at_ms, version=row.version, at_us=at_us)
         for each in self._counted(row):
-            found += each.put(key, due_at_ms=at_ms, version=row.version)
+            found += each.put(key, due_at_ms=at_ms, version=row.version, at_us=at_us)
         return found
 
-    def _first(self, row: StoredEntry) -> list[Statement]:
+    def _first(self, row: StoredEntry, at_us: int) -> list[Statement]:
         """The statements that lead to a new row for as long as it exists."""
-        at_ms, key, at_us = row.entry.accepted_at_ms, row.mail_id, now_us()
-        found = self._accepted.put(key, due_at_ms=at_ms)
+        at_ms, key = row.entry.accepted_at_ms, row.mail_id
+        found = self._accepted.put(key, due_at_ms=at_ms, at_us=at_us)
         for user_id in row.entry.states:
             message = (id_of_message(key, user_id), key, user_id, at_us)
-            found += [*_named(f"user:{user_id}", at_ms, key), (MAIL_OF_MESSAGE.put, message)]
+            found += [
+                *_named(f"user:{user_id}", at_ms, key, at_us),
+                (MAIL_OF_MESSAGE.put, message),
+            ]
         return found
 
     async def relist(self) -> None:
         """Write again what leads to the rows, after a restore. Raises StoreUnavailable."""
         await self.relist_letters()
         async for row in self.rows.every():
-            await self._session.write([*self._first(row), *self._leading(row)])
+            at_us = now_us()
+            await self._session.write([*self._first(row, at_us), *self._leading(row, at_us)])
 
     def _counted(self, row: StoredEntry) -> list[DueEntries]:
         """The lists that count an open mail."""
@@ -145,55 +153,54 @@ class CassandraLedger(LedgerLetters, Ledger):
             entry = _replace(row.entry, reopened=row.entry.reopened + 1)
             return _replace(row, entry=entry, look_at_ms=at_ms)
 
-        await asyncio.gather(*(self._change(mail_id, reopened) for mail_id in mail_ids))
+        await self._change_all(dict.fromkeys(mail_ids, reopened))
 
     async def due(self, *, now_ms: int, limit: int, horizon_ms: int) -> list[LedgerEntry]:
-        found = await self.look.rows(self._is_due, until_ms=now_ms, limit=limit)
+        found = await self.look.rows(self._are_due, until_ms=now_ms, limit=limit)
         if len(found) < limit:
             place = (now_ms + horizon_ms, LAST_KEY)
             rest = limit - len(found)
             found += await self.look.rows(
-                self._is_due, until_ms=FOREVER_MS, limit=rest, after=place
+                self._are_due, until_ms=FOREVER_MS, limit=rest, after=place
             )
         return [row.entry for row in found]
 
-    async def _is_due(self, entry: DueEntry) -> StoredEntry | DueState:
-        return await self._judged(entry, by="look_at_ms")
+    async def _are_due(self, entries: Sequence[DueEntry]) -> list[StoredEntry | DueState]:
+        return await self._judged(entries, lambda row, entry: row.look_at_ms == entry.due_at_ms)
 
-    async def _is_open(self, entry: DueEntry) -> StoredEntry | DueState:
-        return await self._judged(entry)
+    async def _are_open(self, entries: Sequence[DueEntry]) -> list[StoredEntry | DueState]:
+        return await self._judged(entries, lambda row, _: row.look_at_ms is not None)
 
-    async def _judged(self, entry: DueEntry, by: str = "") -> StoredEntry | DueState:
-        row = await self.rows.get(entry.key)
-        if row is None:
-            return without_row(entry)
-        if row.version < entry.version:
-            return DueState.EARLY
-        if row.version > entry.version or row.look_at_ms is None:
-            return DueState.STALE
-        return DueState.STALE if by and getattr(row, by) != entry.due_at_ms else row
+    async def _judged(
+        self, entries: Sequence[DueEntry], counts: Callable[[StoredEntry, DueEntry], bool]
+    ) -> list[StoredEntry | DueState]:
+        rows = await self.rows.get_many([entry.key for entry in entries])
+        return [verdict(entry, row, counts) for entry, row in zip(entries, rows, strict=True)]
 
     async def record(self, observations: Iterable[Observation]) -> set[MailId]:
-        rows = list(observations)
-        done = await asyncio.gather(*map(self._record, rows))
-        return {row.mail_id for row, is_done in zip(rows, done, strict=True) if is_done}
+        of_mail: dict[MailId, list[Observation]] = defaultdict(list)
+        for seen in observations:
+            of_mail[seen.mail_id].append(seen)
+        done: dict[MailId, bool] = {}
 
-    async def _record(self, seen: Observation) -> bool:
-        is_done = False
+        def recorded(row: StoredEntry | None, group: Sequence[Observation]) -> StoredEntry | None:
+            done[group[0].mail_id] = False
+            for seen in group:
+                is_open = row is not None and row.look_at_ms is not None
+                if row is not None and is_open and row.entry.reopened == seen.reopened:
+                    row = _observed(row, seen)
+                    done[seen.mail_id] = True
+            return row
 
-        def recorded(row: StoredEntry | None) -> StoredEntry | None:
-            nonlocal is_done
-            is_open = row is not None and row.look_at_ms is not None
-            is_done = is_open and row is not None and row.entry.reopened == seen.reopened
-            return _observed(row, seen) if is_done and row is not None else row
-
-        await self._change(seen.mail_id, recorded)
-        return is_done
+        await self._change_all(
+            {id_: partial(recorded, group=each) for id_, each in of_mail.items()}
+        )
+        return {mail_id for mail_id, is_done in done.items() if is_done}
 
     async def totals(self) -> LedgerTotals:
         """The numbers may include mails that were closed moments ago."""
         opened, missing = await asyncio.gather(self._open.count(), self._missing.count())
-        oldest = await self._open.rows(self._is_open, until_ms=FOREVER_MS, limit=1)
+        oldest = await self._open.rows(self._are_open, until_ms=FOREVER_MS, limit=1)
         return LedgerTotals(
             open_mails=opened,
             missing_mails=missing,
@@ -213,8 +220,9 @@ class CassandraLedger(LedgerLetters, Ledger):
         )
         return [row.entry for row in found]
 
-    async def _of_list(self, entry: DueEntry) -> StoredEntry | DueState:
-        return await self.rows.get(entry.key) or DueState.EARLY
+    async def _of_list(self, entries: Sequence[DueEntry]) -> list[StoredEntry | DueState]:
+        rows = await self.rows.get_many([entry.key for entry in entries])
+        return [row or DueState.EARLY for row in rows]
 
     async def list_of_user(
         self, user_id: UserId, *, since_ms: int, until_ms: int, limit: int
@@ -267,9 +275,13 @@ class CassandraLedger(LedgerLetters, Ledger):
         await asyncio.gather(*map(self._forget, rows))
         return len(rows)
 
-    async def _closed(self, entry: DueEntry) -> StoredEntry | DueState:
-        row = await self.rows.get(entry.key)
-        return DueState.EARLY if row is None or row.look_at_ms is not None else row
+    async def _closed(self, entries: Sequence[DueEntry]) -> list[StoredEntry | DueState]:
+        rows = await self._of_list(entries)
+        is_open = DueState.EARLY
+        return [
+            is_open if isinstance(row, StoredEntry) and row.look_at_ms is not None else row
+            for row in rows
+        ]
 
     async def _forget(self, row: StoredEntry) -> None:
         """Delete what leads to the mail, its dead letters, and then the mail."""
@@ -293,9 +305,9 @@ class CassandraLedger(LedgerLetters, Ledger):
         await self._session.write([self._accepted.removal(key, due_at_ms=at_ms)])
 
 
-def _named(name: str, at_ms: int, mail_id: MailId) -> list[Statement]:
+def _named(name: str, at_ms: int, mail_id: MailId, at_us: int) -> list[Statement]:
     """The statements that list a mail under a name."""
-    period, at_us = at_ms // PERIOD_MS, now_us()
+    period = at_ms // PERIOD_MS
     return [
         (MAIL_OF.put, (name, period, at_ms, mail_id, at_us)),
         (PERIOD_OF.put, (name, period, at_us)),

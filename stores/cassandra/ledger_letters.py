@@ -4,7 +4,6 @@ A dead letter is written, then its mail is opened again, then that is noted: a c
 after a kill opens the mail that was left.
 """
 
-import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
 
@@ -21,6 +20,7 @@ from stores.cassandra.session import CassandraSession, Statement
 
 WINDOW = 500  # dead letters of the walk in one query
 _OF_MAIL = LETTER_OF_MAIL.select("letter_id")
+_OF_MAILS = "SELECT letter_id FROM letter_of_mail WHERE mail_id IN ?"
 _decode = msgspec.msgpack.Decoder(StoredLetter).decode
 _replace = msgspec.structs.replace
 
@@ -95,8 +95,8 @@ class LedgerLetters(CassandraStore, ABC):
         return int(is_changed)
 
     async def dead_letters(self, mail_ids: Iterable[MailId]) -> list[DeadLetterState]:
-        found = await asyncio.gather(*(self._session.read(_OF_MAIL, id_) for id_ in mail_ids))
-        rows = await self.letters.get_many([row[0] for rows in found for row in rows])
+        found = await self._session.read_by_keys(_OF_MAILS, keys=mail_ids)
+        rows = await self.letters.get_many([letter_id for (letter_id,) in found])
         return [row.letter for row in rows if row is not None]
 
     async def forget_letters(self, mail_id: MailId) -> None:

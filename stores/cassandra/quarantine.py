@@ -67,7 +67,7 @@ class CassandraQuarantine(CassandraStore, Quarantine):
         return await self._rows.get(mail_id)
 
     async def get_many(self, mail_ids: Iterable[MailId]) -> list[Quarantined]:
-        rows = [await self.get(mail_id) for mail_id in mail_ids]
+        rows = await self._rows.get_many(list(mail_ids))
         return [row for row in rows if row is not None]
 
     async def release(self, mail_id: MailId, *, by: str, at_ms: int) -> None:

@@ -44,6 +44,7 @@ Row = tuple[Any, ...]
 Statement = tuple[str, Sequence[Any]]  # CQL and its values
 NO_VALUE = UNSET_VALUE  # of a cell that a statement does not write
 DEFINE_TIMEOUT_S = 120.0  # a table takes a second on a busy machine
+KEYS_MAX = 50  # keys of one query: each is a partition, or a row, of its own
 BATCH_MAX = 100  # statements in one request
 BATCH_MAX_BYTES = 40_000  # of large values; the server refuses batches above 50 KiB by default
 _PROTOCOL = 4  # the driver loses the frames of version 5 when many answers come at once
@@ -126,6 +127,13 @@ class CassandraSession:
     async def read(self, cql: str, *values: Any) -> list[Row]:
         """Return all rows of a query, or of one statement. Raises StoreUnavailable."""
         return await self._answer((await self._statement(cql)).bind(values))
+
+    async def read_by_keys(self, cql: str, *values: Any, keys: Iterable[Any]) -> list[Row]:
+        """All rows of a query whose last value is a list of keys, KEYS_MAX in each request."""
+        every = list(dict.fromkeys(keys))
+        parts = [every[first : first + KEYS_MAX] for first in range(0, len(every), KEYS_MAX)]
+        found = await asyncio.gather(*(self.read(cql, *values, part) for part in parts))
+        return [row for rows in found for row in rows]
 
     async def read_serial(self, cql: str, *values: Any) -> list[Row]:
         """As `read`, after every lightweight transaction that was begun before."""

@@ -7,7 +7,7 @@ has another version, is ignored.
 
 import asyncio
 import builtins
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from itertools import islice
 
 from mail.pagination import check_limit
@@ -42,7 +42,8 @@ from stores.cassandra.due_entries import (
     DueEntries,
     DueEntry,
     DueState,
-    without_row,
+    Judge,
+    verdict,
 )
 from stores.cassandra.guarded_rows import GuardedRows
 from stores.cassandra.id_times import id_time_ms
@@ -140,19 +141,15 @@ class CassandraSubmissions(CassandraStore, Submissions):
         judge = self._judge(is_held)
         return await self._held.rows(judge, until_ms=until_ms, limit=limit, shards=partitions)
 
-    def _judge(
-        self, counts: Callable[[StoredSubmission, DueEntry], bool]
-    ) -> Callable[[DueEntry], Awaitable[Submission | DueState]]:
-        """The function that reads the row of an entry, and whether it counts."""
+    def _judge(self, counts: Callable[[StoredSubmission, DueEntry], bool]) -> Judge[Submission]:
+        """The function that reads the rows of entries, and whether they count."""
 
-        async def judge(entry: DueEntry) -> Submission | DueState:
-            stored = await self._rows.get(entry.key)
-            if stored is None:
-                return without_row(entry)
-            if stored.submission.version < entry.version:
-                return DueState.EARLY
-            is_same = stored.submission.version == entry.version
-            return stored.submission if is_same and counts(stored, entry) else DueState.STALE
+        async def judge(entries: Sequence[DueEntry]) -> list[Submission | DueState]:
+            rows = await self._rows.get_many([entry.key for entry in entries])
+            verdicts = (
+                verdict(entry, row, counts) for entry, row in zip(entries, rows, strict=True)
+            )
+            return [one if isinstance(one, DueState) else one.submission for one in verdicts]
 
         return judge
 
@@ -175,9 +172,9 @@ class CassandraSubmissions(CassandraStore, Submissions):
             after=(id_time_ms(after), after) if after else BEGIN,
         )
 
-    async def _of_list(self, entry: DueEntry) -> Submission | DueState:
-        stored = await self._rows.get(entry.key)
-        return stored.submission if stored else DueState.EARLY
+    async def _of_list(self, entries: Sequence[DueEntry]) -> list[Submission | DueState]:
+        rows = await self._rows.get_many([entry.key for entry in entries])
+        return [row.submission if row else DueState.EARLY for row in rows]
 
     async def settled(
         self, *, after: SettledPlace = FIRST, before_ms: int, limit: int

@@ -17,7 +17,7 @@ from schemas.mailbox import Usage
 from schemas.uploads import Upload, UploadQuota
 from stores.cassandra.base import CassandraStore
 from stores.cassandra.clock import now_us
-from stores.cassandra.due_entries import DueEntries, DueEntry, DueState, without_row
+from stores.cassandra.due_entries import DueEntries, DueEntry, DueState, each, verdict
 from stores.cassandra.guarded_rows import GuardedRows
 from stores.cassandra.session import CassandraSession, Statement
 
@@ -101,33 +101,26 @@ class CassandraUploads(CassandraStore, Uploads):
         return Usage(sum(row.size_bytes for row in alive), len(alive))
 
     async def expire_due(self, *, now_ms: int, limit: int) -> list[Upload]:
-        return await self._expiring.rows(self._end_due, until_ms=now_ms, limit=limit)
+        return await self._expiring.rows(each(self._end_due), until_ms=now_ms, limit=limit)
 
     async def _end_due(self, entry: DueEntry) -> Upload | DueState:
         """End the upload of an entry that counts. A row that is gone was deleted."""
         upload_id, _, user_id = entry.key.partition("/")
-        verdict: Upload | DueState = DueState.STALE
+        ended: Upload | DueState = DueState.STALE
 
-        def ended(rows: Rows) -> Rows:
-            nonlocal verdict
+        def end(rows: Rows) -> Rows:
+            nonlocal ended
             row = next((row for row in rows if row.upload.upload_id == upload_id), None)
-            place = None if row is None else (row.version, row.upload.expires_at_ms)
-            if row is None or place is None:
-                verdict = without_row(entry)
-            elif place[0] > entry.version:
-                verdict = DueState.STALE
-            elif place[0] < entry.version:
-                verdict = DueState.EARLY
-            elif place[1] != entry.due_at_ms:
-                verdict = DueState.STALE
-            else:
-                last = row if row.upload.expires_at_ms == 0 else _ended(row)
-                verdict = last.upload
-                return [last if each is row else each for each in rows]
-            return rows
+            due = verdict(entry, row, _expires_then)
+            if isinstance(due, DueState):
+                ended = due
+                return rows
+            last = due if due.upload.expires_at_ms == 0 else _ended(due)
+            ended = last.upload
+            return [last if one is row else one for one in rows]
 
-        await self._change(user_id, ended)
-        return verdict
+        await self._change(user_id, end)
+        return ended
 
     async def delete(self, upload_ids: Sequence[UploadId]) -> None:
         owners = await asyncio.gather(*(self._session.read(_OWNER, id_) for id_ in upload_ids))
@@ -180,3 +173,7 @@ def _alive(rows: Rows, now_ms: int) -> list[Upload]:
 def _ended(row: StoredUpload) -> StoredUpload:
     upload = msgspec.structs.replace(row.upload, expires_at_ms=0)
     return StoredUpload(upload=upload, version=row.version + 1)
+
+
+def _expires_then(row: StoredUpload, entry: DueEntry) -> bool:
+    return row.upload.expires_at_ms == entry.due_at_ms

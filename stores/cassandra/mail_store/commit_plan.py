@@ -5,7 +5,7 @@ twice, or after a part of them was written, leaves the same mailbox.
 """
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from zlib import crc32
@@ -13,6 +13,7 @@ from zlib import crc32
 import msgspec
 
 from mail.mailbox import correspondents as correspondent_rules
+from mail.mailbox.threads import thread_begun_by
 from mail.mailbox.user_settings import stored_after
 from mail.ports import Commit
 from schemas.correspondents import Correspondent
@@ -30,7 +31,7 @@ from schemas.cql.mail_store import (
     THREAD,
     THREAD_KEY,
 )
-from schemas.ids import DomainId, MessageId, UserId
+from schemas.ids import DomainId, MessageId, ThreadId, UserId
 from schemas.mailbox import MailboxState, Message, Usage
 from stores.cassandra.mail_store.lists import (
     CONVERSATIONS,
@@ -92,9 +93,16 @@ def message_rows(row: Message, before: Message | None) -> list[RowWrite]:
 
 
 async def plan(
-    reads: MailboxReads, commit: Commit, before: MailboxState, heads: dict[str, ListHead]
+    reads: MailboxReads,
+    commit: Commit,
+    before: MailboxState,
+    heads: dict[str, ListHead],
+    bound: Mapping[bytes, ThreadId],
 ) -> CommitPlan:
-    """Plan a commit on a mailbox whose state is `before` and whose lists have `heads`."""
+    """Plan a commit on a mailbox whose state is `before` and whose lists have `heads`.
+
+    `bound`: those of the commit's thread keys that belong to a thread already.
+    """
     entry, user_id = commit.entry, commit.entry.user_id
     changes = await _changes(reads, commit)
     lists = HeadChanges(user_id, heads)
@@ -102,7 +110,6 @@ async def plan(
         lists.change(rows_of(old), rows_of(new))
     parts = await asyncio.gather(
         _threads(reads, user_id, changes, lists),
-        _thread_keys(reads, commit),
         _correspondents(reads, commit, changes),
         _settings(reads, commit),
     )
@@ -111,6 +118,12 @@ async def plan(
         put(COMMAND, user_id, entry.command_id, entry.seq, follow_up),
         *(row for old, new in changes for row in message_rows(new, old)),
         *(row for rows in parts for row in rows),
+        # A key that is bound keeps its thread.
+        *(
+            put(THREAD_KEY, user_id, *each)
+            for each in commit.threads.items()
+            if each[0] not in bound
+        ),
         *lists.writes(entry.seq),
     ]
     if before.usage != commit.state.usage:
@@ -130,7 +143,8 @@ async def _threads(
     reads: MailboxReads, user_id: UserId, changes: Sequence[RowChange], lists: HeadChanges
 ) -> list[RowWrite]:
     changed = by_thread(changes)
-    stored = await reads.threads(user_id, list(changed))
+    begun = {thread_begun_by(new.message_id) for old, new in changes if old is None}
+    stored = await reads.threads(user_id, changed.keys() - begun)
     rows = []
     for thread_id, of_thread in changed.items():
         before = stored.get(thread_id, StoredThread())
@@ -151,17 +165,6 @@ def _count_conversations(lists: HeadChanges, before: StoredThread, after: Stored
                 messages=sign * one.total,
                 unread_messages=sign * one.unread,
             )
-
-
-async def _thread_keys(reads: MailboxReads, commit: Commit) -> list[RowWrite]:
-    """A key that is bound already keeps its thread."""
-    user_id = commit.entry.user_id
-    bound = await reads.bound(user_id, list(commit.threads))
-    return [
-        put(THREAD_KEY, user_id, key, thread_id)
-        for key, thread_id in commit.threads.items()
-        if key not in bound
-    ]
 
 
 async def _correspondents(

@@ -23,10 +23,10 @@ from schemas.ids import FolderId, MessageId, ThreadId, UserId
 from schemas.mailbox import Message
 from stores.cassandra.mail_store.list_scan import ListScan
 from stores.cassandra.mail_store.lists import CONVERSATIONS, ListHead, encode, members
-from stores.cassandra.mail_store.mailbox_reads import KEYS_MAX, MailboxReads
+from stores.cassandra.mail_store.mailbox_reads import MailboxReads
 from stores.cassandra.mail_store.pages import FilteredRows, bounds_of
 from stores.cassandra.mail_store.threads import StoredThread, ThreadInList, decode_in_list
-from stores.cassandra.session import Row
+from stores.cassandra.session import KEYS_MAX, Row
 
 _COLUMNS = "thread_id, sums"
 _MEMBERS = (

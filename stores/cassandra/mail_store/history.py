@@ -83,7 +83,7 @@ class History:
         self, user_id: UserId, command_ids: Iterable[CommandId]
     ) -> dict[CommandId, int]:
         """The seq of each command's step, also if it is folded."""
-        return dict(await self._reads.by_keys(_COMMANDS, user_id, command_ids))
+        return dict(await self._session.read_by_keys(_COMMANDS, user_id, keys=command_ids))
 
     async def vanished(
         self, user_id: UserId, folder_id: FolderId, *, since_seq: int

@@ -11,7 +11,6 @@ from schemas.cql.mail_store import (
     DOMAIN_USAGE,
     DRAFT,
     ID_BUCKETS,
-    MESSAGE_BY_MAIL,
     UID,
 )
 from schemas.folder_slots import FolderSlots, Slot, slots_of
@@ -26,7 +25,7 @@ _SLOTS = UID.select(
     "uid, message_id, changed_seq, flags, size_bytes, received_at_ms", "AND uid < ?"
 )
 _DRAFT = DRAFT.select("message_id", "LIMIT 1")
-_BY_MAIL = MESSAGE_BY_MAIL.select("user_id, message_id")
+_BY_MAILS = "SELECT user_id, message_id FROM message_by_mail WHERE mail_id IN ?"
 _USAGE = DOMAIN_USAGE.select("SUM(size_bytes), SUM(messages)")
 
 
@@ -115,11 +114,9 @@ async def by_draft(reads: MailboxReads, user_id: UserId, draft_id: DraftId) -> M
 
 
 async def by_mails(reads: MailboxReads, mail_ids: Sequence[MailId]) -> list[Message]:
-    found = await asyncio.gather(*(reads.session.read(_BY_MAIL, id_) for id_ in mail_ids))
     by_user: dict[UserId, list[MessageId]] = defaultdict(list)
-    for rows in found:
-        for user_id, message_id in rows:
-            by_user[user_id].append(message_id)
+    for user_id, message_id in await reads.session.read_by_keys(_BY_MAILS, keys=mail_ids):
+        by_user[user_id].append(message_id)
     parts = await asyncio.gather(*(reads.rows(*each) for each in by_user.items()))
     return [row for part in parts for row in part.values()]
 

@@ -1,9 +1,7 @@
 """Queries for rows of a mailbox by their keys: state, messages, threads, correspondents."""
 
 import asyncio
-from collections.abc import Iterable, Sequence
-from itertools import islice
-from typing import Any
+from collections.abc import Iterable
 
 import msgspec
 
@@ -28,9 +26,8 @@ from stores.cassandra.mail_store.threads import (
     StoredThread,
     decode_thread,
 )
-from stores.cassandra.session import CassandraSession, Row
+from stores.cassandra.session import CassandraSession
 
-KEYS_MAX = 50  # keys of one query: each is a partition, or a row, of its own
 _MAILBOX = MAILBOX.select("domain_id, state")
 _HEADS = LIST_HEAD.select("list, head")
 _FOLDED = SNAPSHOT.select("seq")
@@ -83,7 +80,7 @@ class MailboxReads:
         self, user_id: UserId, message_ids: Iterable[MessageId]
     ) -> dict[MessageId, Message]:
         """Those that exist, tombstones too."""
-        found = await self.by_keys(_MESSAGES, user_id, message_ids)
+        found = await self.session.read_by_keys(_MESSAGES, user_id, keys=message_ids)
         rows = (decode_message(blob) for (blob,) in found)
         return {row.message_id: row for row in rows}
 
@@ -91,7 +88,7 @@ class MailboxReads:
         self, user_id: UserId, message_ids: Iterable[MessageId]
     ) -> dict[MessageId, Message | None]:
         """Those that exist; None: the row cannot be read."""
-        found = await self.by_keys(_MESSAGES_AND_IDS, user_id, message_ids)
+        found = await self.session.read_by_keys(_MESSAGES_AND_IDS, user_id, keys=message_ids)
         return {id_: _readable(blob) for id_, blob in found}
 
     async def ids_after(
@@ -103,17 +100,17 @@ class MailboxReads:
     async def threads(
         self, user_id: UserId, thread_ids: Iterable[ThreadId]
     ) -> dict[ThreadId, StoredThread]:
-        found = await self.by_keys(_THREADS, user_id, thread_ids)
+        found = await self.session.read_by_keys(_THREADS, user_id, keys=thread_ids)
         return {thread_id: decode_thread(blob) for thread_id, blob in found}
 
     async def bound(self, user_id: UserId, keys: Iterable[bytes]) -> dict[bytes, ThreadId]:
         """The thread of each key that is bound."""
-        return dict(await self.by_keys(_BOUND, user_id, keys))
+        return dict(await self.session.read_by_keys(_BOUND, user_id, keys=keys))
 
     async def correspondents_of(
         self, user_id: UserId, addresses: Iterable[str]
     ) -> dict[str, Correspondent]:
-        found = await self.by_keys(_CORRESPONDENTS_OF, user_id, addresses)
+        found = await self.session.read_by_keys(_CORRESPONDENTS_OF, user_id, keys=addresses)
         return {address: decode_correspondent(blob) for address, blob in found}
 
     async def all_correspondents(self, user_id: UserId) -> dict[str, Correspondent]:
@@ -133,15 +130,6 @@ class MailboxReads:
             return sorted((row for rows in found for row in rows), reverse=True)[:limit]
 
         return query
-
-    async def by_keys(self, query: str, user_id: UserId, keys: Iterable[Any]) -> list[Row]:
-        """Rows by keys, KEYS_MAX in each query."""
-        every = iter(dict.fromkeys(keys))
-        parts: list[Sequence[Any]] = []
-        while part := list(islice(every, KEYS_MAX)):
-            parts.append(part)
-        found = await asyncio.gather(*(self.session.read(query, user_id, part) for part in parts))
-        return [row for rows in found for row in rows]
 
 
 def _readable(blob: bytes) -> Message | None:

@@ -188,7 +188,7 @@ class CassandraMailStore(CassandraStore, PagedReads, MailStore):
     async def rows_and_threads(
         self, user_id: UserId, message_ids: Sequence[MessageId], keys: Sequence[bytes]
     ) -> tuple[dict[MessageId, Message], dict[bytes, ThreadId]]:
-        return await self.rows(user_id, message_ids), await self._reads.bound(user_id, keys)
+        return await self._writes.rows_and_threads(user_id, message_ids, keys)
 
     async def fold(self, user_id: UserId, *, before_ms: int, to_seq: int) -> int:
         return await self._writes.fold(user_id, before_ms=before_ms, to_seq=to_seq)

@@ -6,7 +6,7 @@ any failure it is forgotten, and the next step claims and reads the mailbox agai
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from weakref import WeakValueDictionary
@@ -19,9 +19,9 @@ from mail.ports import Commit
 from schemas.consistency import Rebuild
 from schemas.cql.mail_store import JOURNAL, JOURNAL_SHIFT, REBUILD
 from schemas.events.mailbox_commands import RebuildViews
-from schemas.ids import DomainId, MessageId, UserId
+from schemas.ids import DomainId, MessageId, ThreadId, UserId
 from schemas.mail import HeaderSummary
-from schemas.mailbox import MailboxState
+from schemas.mailbox import MailboxState, Message
 from stores.cassandra.mail_store.check.findings import CheckFindings
 from stores.cassandra.mail_store.check.mailbox_check import MailboxCheck
 from stores.cassandra.mail_store.commit_plan import Redo, decode_redo, plan
@@ -47,6 +47,7 @@ class Owned:
     domain_id: DomainId
     state: MailboxState
     heads: dict[str, ListHead]
+    unbound: frozenset[bytes] = frozenset()  # thread keys that are known to belong to no thread
 
 
 class MailboxWrites:
@@ -89,16 +90,41 @@ class MailboxWrites:
                 )
                 if commit_rules.is_repeated(entry, last_seq=last_seq, journalled=journalled):
                     return
-                if (await self._history.command(user_id, entry.command_id))[0]:
+                (done_seq, _), bound = await asyncio.gather(
+                    self._history.command(user_id, entry.command_id),
+                    self._reads.bound(user_id, commit.threads.keys() - owned.unbound),
+                )
+                if done_seq:
                     raise JournalConflict(user_id, entry.seq)
-                made = await plan(self._reads, commit, owned.state, owned.heads)
+                made = await plan(self._reads, commit, owned.state, owned.heads, bound)
                 row = encode(entry), encode(made.redo)
                 await self._journal(user_id, entry.seq, row, owned.generation)
                 await self._finish(user_id, made.redo, owned.generation)
-                self._keep(
-                    user_id,
-                    replace(owned, domain_id=entry.domain_id, state=commit.state, heads=made.heads),
+                after = replace(
+                    owned,
+                    domain_id=entry.domain_id,
+                    state=commit.state,
+                    heads=made.heads,
+                    unbound=owned.unbound - commit.threads.keys(),
                 )
+                self._keep(user_id, after)
+
+    async def rows_and_threads(
+        self, user_id: UserId, message_ids: Sequence[MessageId], keys: Sequence[bytes]
+    ) -> tuple[dict[MessageId, Message], dict[bytes, ThreadId]]:
+        """Those of the messages and of the thread keys that exist.
+
+        While the mailbox is this writer's, nobody else binds the other keys: the commits that
+        follow need not ask again.
+        """
+        owned = self._owned.get(user_id)
+        rows, bound = await asyncio.gather(
+            self._reads.rows(user_id, message_ids), self._reads.bound(user_id, keys)
+        )
+        if owned is not None and self._owned.get(user_id) is owned:
+            unbound = frozenset(keys) - bound.keys()
+            self._keep(user_id, replace(owned, unbound=unbound))
+        return rows, bound
 
     async def fold(self, user_id: UserId, *, before_ms: int, to_seq: int) -> int:
         progress = await self.rebuilding(user_id)

@@ -25,7 +25,7 @@ from schemas.relay import (
     RelayRow,
     RelayState,
 )
-from stores.cassandra.due_entries import BEGIN, FOREVER_MS, DueEntry, DueState, Place
+from stores.cassandra.due_entries import BEGIN, FOREVER_MS, DueEntry, DueState, Place, each
 from stores.cassandra.id_times import id_time_ms
 from stores.cassandra.relay_queue import mails
 from stores.cassandra.relay_queue.mails import RelayMails, next_ms, with_rows
@@ -78,7 +78,9 @@ class RelayAdministration(RelayMails, RelayQueueAdmin):
         last = conditions.mail_id
         until_ms = id_time_ms(last) if last else FOREVER_MS
         while True:
-            found = await self.every.rows(self._of_list, until_ms=until_ms, limit=PAGE, after=place)
+            found = await self.every.rows(
+                each(self._of_list), until_ms=until_ms, limit=PAGE, after=place
+            )
             for stored in found:
                 if last and stored.mail.mail_id > last:
                     return
@@ -158,13 +160,15 @@ class RelayAdministration(RelayMails, RelayQueueAdmin):
             due_at_ms=next_ms(due[0]) if due else None,
         )
 
-    async def _waiting(self, entry: DueEntry) -> StoredRelay | DueState:
-        """The mail of an entry, if rows of it wait; a mail whose rows are held is passed."""
-        judged = await self.judge(lambda _: True, lambda key: key.rsplit("/", 2)[0])(entry)
-        is_waiting = isinstance(judged, DueState) or any(
-            row.state == WAITING for row in judged.rows
-        )
-        return judged if is_waiting else DueState.EARLY
+    async def _waiting(self, entries: Sequence[DueEntry]) -> list[StoredRelay | DueState]:
+        """The mails of entries, if rows of them wait; a mail whose rows are held is passed."""
+        judged = await self.judge(lambda _: True, lambda key: key.rsplit("/", 2)[0])(entries)
+        return [
+            one
+            if isinstance(one, DueState) or any(row.state == WAITING for row in one.rows)
+            else DueState.EARLY
+            for one in judged
+        ]
 
 
 def _is_meant(stored: StoredRelay, conditions: RelayFilter) -> bool:

@@ -5,7 +5,7 @@ lightweight transaction. Every version has its own entries in the lists; those o
 are deleted afterwards, or by a reader.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -16,7 +16,7 @@ from schemas.ids import MailId
 from schemas.relay import DONE, HELD, WAITING, RelayRow
 from stores.cassandra.base import CassandraStore
 from stores.cassandra.clock import now_us
-from stores.cassandra.due_entries import DueEntries, DueEntry, DueState, without_row
+from stores.cassandra.due_entries import DueEntries, DueEntry, DueState, Judge, each, verdict
 from stores.cassandra.guarded_rows import GuardedRows
 from stores.cassandra.id_times import id_time_ms
 from stores.cassandra.relay_queue.turns import ONE_SHARD, Turns
@@ -138,20 +138,15 @@ class RelayMails(CassandraStore):
 
     def judge(
         self, counts: Callable[[StoredRelay], bool], key: Callable[[str], str] = str
-    ) -> Callable[[DueEntry], Awaitable[StoredRelay | DueState]]:
-        """The function that reads the mail of an entry, and whether its version counts."""
+    ) -> Judge[StoredRelay]:
+        """The function that reads the mails of entries, and whether their versions count."""
 
         async def judged(entry: DueEntry) -> StoredRelay | DueState:
             mail_id, _, destination = key(entry.key).partition("/")
             stored = await self.mails.get(mail_id, destination)
-            if stored is None:
-                return without_row(entry)
-            if stored.version < entry.version:
-                return DueState.EARLY
-            is_version = stored.version == entry.version
-            return stored if is_version and counts(stored) else DueState.STALE
+            return verdict(entry, stored, lambda row, _: counts(row))
 
-        return judged
+        return each(judged)
 
 
 def _unreleased(stored: StoredRelay | None) -> StoredRelay | None:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection
 import msgspec
 
 from schemas.cql.relay import RELAY_TURN, DestinationTurn
-from stores.cassandra.due_entries import FOREVER_MS, DueEntries, DueEntry, DueState, without_row
+from stores.cassandra.due_entries import FOREVER_MS, DueEntries, DueEntry, DueState, each, verdict
 from stores.cassandra.guarded_rows import GuardedRows
 from stores.cassandra.session import CassandraSession, Statement
 
@@ -41,14 +41,12 @@ class Turns:
             if entry.key in busy:
                 return DueState.EARLY
             row = await self._rows.get(entry.key, entry.shard)
-            if row is None:
-                return without_row(entry)
-            if row.version < entry.version:
-                return DueState.EARLY
-            is_turn = row.version == entry.version and row.turn_at_ms == entry.due_at_ms
-            return entry if is_turn else DueState.STALE
+            turn = verdict(entry, row, _is_turn)
+            return turn if isinstance(turn, DueState) else entry
 
-        return await self._entries.rows(judge, until_ms=now_ms, limit=limit, shards=partitions)
+        return await self._entries.rows(
+            each(judge), until_ms=now_ms, limit=limit, shards=partitions
+        )
 
     async def wake(self, destination: str, partition: int, *, due_ms: int) -> None:
         """Let the turn be no later than a mail that is due at `due_ms`."""
@@ -120,3 +118,7 @@ class Turns:
         queue = self.queue(destination, partition)
         found = await queue.due(until_ms=FOREVER_MS, limit=1, shards=ONE_SHARD)
         return found[0].due_at_ms if found else None
+
+
+def _is_turn(row: DestinationTurn, entry: DueEntry) -> bool:
+    return row.turn_at_ms == entry.due_at_ms

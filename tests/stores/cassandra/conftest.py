@@ -5,7 +5,7 @@ Each test has a scope of its own: the first column of every partition key gets a
 
 import asyncio
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from itertools import count
@@ -47,8 +47,13 @@ class ScopedSession(CassandraSession):
         if values:
             return await super().read(cql, *self._scoped(values))
         every = await super().read(cql)
-        own = (row for row in every if row[0].startswith(self.scope))
-        return [(row[0].removeprefix(self.scope), *row[1:]) for row in own]
+        return self._own(row for row in every if row[0].startswith(self.scope))
+
+    async def read_by_keys(self, cql: str, *values: Any, keys: Iterable[Any]) -> list[Row]:
+        """Without other values the keys are those of partitions; a row may begin with its key."""
+        if values:
+            return await super().read_by_keys(cql, *values, keys=keys)
+        return self._own(await super().read_by_keys(cql, keys=keys))
 
     async def read_serial(self, cql: str, *values: Any) -> list[Row]:
         return await super().read_serial(cql, *self._scoped(values))
@@ -62,8 +67,7 @@ class ScopedSession(CassandraSession):
         place = self.scope + after if after else ""
         while len(found) < limit:
             rows = await super().walk(table, columns, after=place, limit=500)
-            own = (row for row in rows if row[0].startswith(self.scope))
-            found += [(row[0].removeprefix(self.scope), *row[1:]) for row in own]
+            found += self._own(row for row in rows if row[0].startswith(self.scope))
             if len(rows) < 500:
                 break
             place = rows[-1][0]
@@ -74,8 +78,7 @@ class ScopedSession(CassandraSession):
     ) -> tuple[list[Row], bytes | None]:
         """Rows of this scope, of a query without values."""
         every, place = await super().page(cql, *values, rows=rows, after=after)
-        own = (row for row in every if row[0].startswith(self.scope))
-        return [(row[0].removeprefix(self.scope), *row[1:]) for row in own], place
+        return self._own(row for row in every if row[0].startswith(self.scope)), place
 
     async def write(
         self, statements: Sequence[Statement], *, check: WriteCheck = always_writable
@@ -83,9 +86,19 @@ class ScopedSession(CassandraSession):
         scoped = [(cql, self._scoped(values)) for cql, values in statements]
         await super().write(scoped, check=check)
 
+    def _own(self, rows: Iterable[Row]) -> list[Row]:
+        """The rows without the prefix in their first column."""
+        return [
+            (row[0].removeprefix(self.scope), *row[1:]) if isinstance(row[0], str) else row
+            for row in rows
+        ]
+
     def _scoped(self, values: Sequence[Any]) -> tuple[Any, ...]:
-        """The first text among the values is the first column of the key."""
-        first = next(n for n, value in enumerate(values) if isinstance(value, str))
+        """The first text among the values is the first column of the key, or texts in a list."""
+        first = next((n for n, value in enumerate(values) if isinstance(value, str)), None)
+        if first is None:
+            (keys,) = values
+            return ([self.scope + key for key in keys],)
         return (*values[:first], self.scope + values[first], *values[first + 1 :])
 
 

@@ -1,0 +1,89 @@
+"""How many requests the calls cost that are made for every mail."""
+
+from typing import Any
+
+import pytest
+
+from mail.ids import new_id
+from schemas.ids import MailId
+from stores.cassandra.content_store import CassandraContentStore
+from stores.cassandra.ledger import CassandraLedger
+from stores.cassandra.mail_store.store import CassandraMailStore
+from stores.cassandra.session import CassandraSession, Row
+from stores.s3.objects import S3Objects
+from tests.contracts.ledger import closed, mail
+from tests.contracts.mailboxes import Writer
+from tests.stores.cassandra.conftest import ScopedSession
+
+pytestmark = pytest.mark.distributed
+MAILS = 100
+
+
+class CountingSession(ScopedSession):
+    """Counts the requests that are sent to the node."""
+
+    requests = 0
+
+    async def _answer(self, *values: Any, **more: Any) -> list[Row]:
+        self.requests += 1
+        return await super()._answer(*values, **more)
+
+    def spent(self) -> int:
+        """The number of requests since the last call."""
+        spent, self.requests = self.requests, 0
+        return spent
+
+
+@pytest.fixture
+def counting(connected: CassandraSession, session: ScopedSession) -> CountingSession:
+    return CountingSession.of(connected, session.scope)
+
+
+async def test_mails_are_entered_and_closed_together(counting: CountingSession) -> None:
+    ledger = CassandraLedger(counting)
+    names = [f"m{number}" for number in range(MAILS)]
+    await ledger.add([mail(name, 10, f"user {name[-1]}", header=name) for name in names])
+    assert counting.spent() < 1.3 * MAILS  # one each, to enter it
+
+    found = await ledger.due(now_ms=10, limit=MAILS, horizon_ms=10**12)
+    await ledger.dead_letters(entry.mail_id for entry in found)
+    await ledger.record([closed(entry.mail_id, *entry.states) for entry in found])
+    assert len(found) == MAILS
+    assert counting.spent() < 1.3 * MAILS
+
+
+async def test_a_ledger_without_open_mails_costs_little(counting: CountingSession) -> None:
+    ledger = CassandraLedger(counting)
+    await ledger.add([mail("m1", 10)])
+    await ledger.record([closed("m1")])
+    counting.spent()
+    assert await ledger.due(now_ms=20, limit=500, horizon_ms=10**12) == []
+    assert (await ledger.totals()).open_mails == 0
+    assert await ledger.newest_accepted_ms() == 10
+    assert counting.spent() < 20
+
+
+async def test_a_new_content_is_written_without_a_look(
+    counting: CountingSession, objects: S3Objects
+) -> None:
+    contents = CassandraContentStore(counting, objects, lambda name: f"objects/{name}")
+    mail_id = MailId(new_id())
+    stored = await contents.put(mail_id, b"text")
+    assert counting.spent() == 3  # an entry for the packer, the content, its place
+    assert await contents.put(mail_id, b"text") == stored
+    assert await contents.get(stored.ref) == b"text"
+
+
+async def test_a_delivery_reads_only_what_its_writer_does_not_know(
+    counting: CountingSession,
+) -> None:
+    store, writer = CassandraMailStore(counting), Writer()
+    await store.load(writer.user_id)
+    counting.spent()
+    for number in range(3):
+        commit = writer.deliver(f"mail {number}")
+        ids = [row.message_id for row in commit.messages]
+        await store.rows_and_threads(writer.user_id, ids, list(commit.threads))
+        await store.commit(commit)
+    # Each: message, keys; command, thread, correspondent; entry, claims, its stamp; views, state.
+    assert counting.spent() == 3 * 10
