@@ -23,6 +23,7 @@ EXAMINED_PER_PAGE_CHARS = 256 * 1024  # of all texts of one page
 _CHUNK = re.compile(r"\S+")
 _CHUNK_MAX_CHARS = 256  # a longer run without white space is divided
 _BLOCK_CHARS = 1024
+_SHOWN_CHARS = PREVIEW_MAX_CHARS + _CHUNK_MAX_CHARS  # of ASCII text, that are made tokens of
 _SPACES = re.compile(r"\s+")
 _WORD = re.compile(r"[a-z0-9]+")
 # A character and what may combine with it: marks, and the vowels and finals of Hangul in parts.
@@ -61,8 +62,8 @@ class Highlighter:
     def highlight(self, subject: str, body: str) -> HighlightedText:
         """Return `subject` and a preview of `body`, with the matches marked."""
         body = body[: min(EXAMINED_CHARS, self._left_chars)]
-        start = _first_candidate_block(body, self._body)
-        self._left_chars -= len(body) - start
+        start = _first_candidate(body, self._body)
+        self._left_chars -= min(len(body) - start, _SHOWN_CHARS if body.isascii() else len(body))
         return HighlightedText(
             subject=_highlighted_subject(subject, self._subject),
             preview=_highlighted_preview(body, start, self._body),
@@ -85,45 +86,90 @@ def _included_words(node: Node) -> Iterator[WordsNode]:
 class _Phrases(msgspec.Struct, frozen=True):
     """The token sequences to find, by their first token, and the single-word prefixes.
 
-    A sequence comes with a flag: its last token is a prefix.
+    A sequence comes with a flag: its last token is a prefix. `in_ascii`: the patterns of all, each
+    with its first token, for ASCII text in lower case.
     """
 
     by_first: dict[str, list[tuple[Tokens, bool]]]
     prefixes: tuple[str, ...]
+    in_ascii: tuple[tuple[str, re.Pattern[str]], ...]
 
 
 def _phrases(words: Iterable[WordsNode], field: str) -> _Phrases:
     by_first: dict[str, list[tuple[Tokens, bool]]] = {}
     prefixes = []
+    in_ascii = []
     for node in words:
         if node.field not in {None, field}:
             continue
         sequence, prefix = phrase(node)
+        in_ascii.append((sequence[0], _ascii_pattern(sequence, is_prefix=prefix)))
         if prefix and len(sequence) == 1:
             prefixes.append(sequence[0])
         else:
             by_first.setdefault(sequence[0], []).append((sequence, prefix))
-    return _Phrases(by_first, tuple(prefixes))
+    return _Phrases(by_first, tuple(prefixes), tuple(in_ascii))
+
+
+def _ascii_pattern(sequence: Tokens, *, is_prefix: bool) -> re.Pattern[str]:
+    words = [re.escape(token) + _word_end_of(token) for token in sequence]
+    if is_prefix:
+        words[-1] = re.escape(sequence[-1])
+    return re.compile("(?<![a-z0-9])" + "[^a-z0-9]+".join(words))
+
+
+def _word_end_of(token: str) -> str:
+    """The pattern of what follows a token in its word: a longer word was cut."""
+    return "(?![a-z0-9])" if len(token) < TOKEN_MAX_CHARS else "[a-z0-9]*"
 
 
 def _highlighted_subject(text: str, phrases: _Phrases) -> str | None:
+    if text.isascii() and _first_in_ascii(text, phrases) == len(text):
+        return None
     spans = list(_matches(text, 0, phrases))
     return _with_marks(text, spans, 0, len(text)) if spans else None
 
 
-def _first_candidate_block(text: str, phrases: _Phrases) -> int:
-    """Return the start of the first block of `text` that may contain a match, else its length.
+def _first_candidate(text: str, phrases: _Phrases) -> int:
+    """Return a position before which there is no match; without any, the length of the text.
 
-    Comparing the tokens of whole blocks is faster than finding each match.
+    In ASCII text it is that of the first match.
     """
+    if text.isascii():
+        return _first_in_ascii(text, phrases)
     start = 0
     while start < len(text):
         end = text.find(" ", start + _BLOCK_CHARS)
         end = end if end >= 0 else len(text)
-        if _may_match(tokens(text[start:end]), phrases):
-            return start
+        at = _candidate_in_block(text[start:end], phrases)
+        if at >= 0:
+            return start + at
         start = end
     return start
+
+
+def _first_in_ascii(text: str, phrases: _Phrases) -> int:
+    """Searching is faster than making tokens of the text."""
+    lowered = text.lower()
+    starts = (
+        match.start()
+        for first, pattern in phrases.in_ascii
+        if (at := lowered.find(first)) >= 0 and (match := pattern.search(lowered, at))
+    )
+    return min(starts, default=len(text))
+
+
+def _candidate_in_block(block: str, phrases: _Phrases) -> int:
+    """Return a position in `block` before which there is no match; -1: there is none in it.
+
+    Folding is faster than making tokens, and that is faster than finding their positions.
+    """
+    folded = block.lower() if block.isascii() else fold(block)
+    found = (folded.find(first) for first, _ in phrases.in_ascii)
+    at = min((position for position in found if position >= 0), default=-1)
+    if at < 0 or not _may_match(tokens(block), phrases):
+        return -1
+    return at if block.isascii() or fold(block[:at]) == folded[:at] else 0
 
 
 def _may_match(block: list[str], phrases: _Phrases) -> bool:
