@@ -28,7 +28,7 @@ MINUTE_US = 60_000_000
 _LOG = "sessions"
 _SESSION = SESSION.select("session, used_at_ms")
 _OF_USER = SESSION_OF_USER.select("token_sha256, created_at_ms", "LIMIT ?")
-_ENDS = SESSION_END.select("at_us, token_sha256", "AND at_us > ?")
+_ENDS = "SELECT at_us, token_sha256 FROM session_end WHERE log = ? AND at_us > ? AND minute IN ?"
 _USE = "UPDATE session USING TIMESTAMP ? SET used_at_ms = ? WHERE token_sha256 = ?"
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(Session).decode
@@ -40,6 +40,7 @@ class SessionsPart(AppPasswordsPart):
     def __init__(self, session: CassandraSession) -> None:
         super().__init__(session)
         self._seen_ends: set[Row] = set()
+        self._all_seen_us = 0  # the ends before have been returned, but for late ones
         self._last_end_us = 0
 
     async def add_session(self, session: Session) -> None:
@@ -138,14 +139,20 @@ class SessionsPart(AppPasswordsPart):
         ]
 
     async def session_ends(self, after: int | None) -> tuple[list[str], int]:
-        known_us = now_us() - ENDS_KEPT_US if after is None else after
-        rows = await self._ends_since(known_us - LATE_US)
+        began_us = now_us()
         if after is None:
+            place = began_us - ENDS_KEPT_US
+            rows = await self._ends_since(place - LATE_US)
             self._seen_ends |= set(rows)
-            return [], max((at_us for at_us, _ in rows), default=known_us)
-        new = [row for row in rows if row not in self._seen_ends][:ENDS_AT_ONCE]
+            return [], max((at_us for at_us, _ in rows), default=place)
+        rows = await self._ends_since(max(after, self._all_seen_us) - LATE_US)
+        new = [row for row in rows if row not in self._seen_ends]
+        if len(new) <= ENDS_AT_ONCE:
+            self._all_seen_us = began_us - LATE_US
+        new = new[:ENDS_AT_ONCE]
         place = max([after, *(at_us for at_us, _ in new)])
-        self._seen_ends = {row for row in self._seen_ends if row[0] > place - LATE_US} | set(new)
+        read_us = max(place, self._all_seen_us) - LATE_US  # where the next call begins
+        self._seen_ends = {row for row in self._seen_ends if row[0] > read_us} | set(new)
         return [token for _, token in new], place
 
     async def _ends_since(self, since_us: int) -> list[Row]:
@@ -153,10 +160,7 @@ class SessionsPart(AppPasswordsPart):
         now = now_us()
         first = max(since_us, now - ENDS_KEPT_US) // MINUTE_US
         minutes = range(first, (now + LATE_US) // MINUTE_US + 1)
-        found = await asyncio.gather(
-            *(self._session.read(_ENDS, _LOG, minute, since_us) for minute in minutes)
-        )
-        return [row for rows in found for row in rows]
+        return sorted(await self._session.read_by_keys(_ENDS, _LOG, since_us, keys=minutes))
 
     async def prune_sessions(self, now_ms: int) -> int:
         """Ends of sessions go by themselves, two hours after they were written."""

@@ -7,6 +7,7 @@ import pytest
 from mail.ids import new_id
 from schemas.ids import MailId
 from stores.cassandra.content_store import CassandraContentStore
+from stores.cassandra.directory.store import CassandraDirectory
 from stores.cassandra.ledger import CassandraLedger
 from stores.cassandra.mail_store.store import CassandraMailStore
 from stores.cassandra.session import CassandraSession, Row
@@ -61,6 +62,15 @@ async def test_a_ledger_without_open_mails_costs_little(counting: CountingSessio
     assert (await ledger.totals()).open_mails == 0
     assert await ledger.newest_accepted_ms() == 10
     assert counting.spent() < 20
+
+
+async def test_ends_of_sessions_are_asked_for_in_one_request(counting: CountingSession) -> None:
+    directory = CassandraDirectory(counting)
+    _, place = await directory.session_ends(None)
+    for _ in range(2):  # nobody signs out
+        counting.spent()
+        assert await directory.session_ends(place) == ([], place)
+    assert counting.spent() == 1
 
 
 async def test_a_new_content_is_written_without_a_look(
