@@ -24,6 +24,12 @@ from cassandra.auth import PlainTextAuthProvider
 from cassandra.cluster import EXEC_PROFILE_DEFAULT, Cluster, ExecutionProfile, NoHostAvailable
 from cassandra.connection import ConnectionException
 from cassandra.policies import DCAwareRoundRobinPolicy, FallthroughRetryPolicy, TokenAwarePolicy
+from cassandra.protocol import (
+    IsBootstrappingErrorMessage,
+    OverloadedErrorMessage,
+    PreparedQueryNotFound,
+    ServerError,
+)
 from cassandra.query import (
     UNSET_VALUE,
     BatchStatement,
@@ -35,6 +41,7 @@ from cassandra.query import (
 from mail.errors import StoreUnavailable
 from schemas.cql.tables import Table
 from stores.cassandra.loop_connection import LoopThread, connections_on
+from stores.cassandra.requests import Page, Requests
 from stores.write_check import WriteCheck, always_writable
 
 # What it logs is raised too, and a refused password is a step of the first start.
@@ -50,7 +57,7 @@ BATCH_MAX_BYTES = 40_000  # of large values; the server refuses batches above 50
 _PROTOCOL = 4  # the driver loses the frames of version 5 when many answers come at once
 _UNAVAILABLE = (
     RequestExecutionException, OperationTimedOut, NoHostAvailable, ConnectionException,
-    DriverException,
+    DriverException, IsBootstrappingErrorMessage, OverloadedErrorMessage, ServerError,
 )  # fmt: skip
 
 
@@ -90,6 +97,7 @@ class CassandraSession:
         self._prepared: dict[str, PreparedStatement] = {}
         self._preparing = asyncio.Lock()
         self._loop = loop
+        self._requests = Requests(session, loop)
 
     @classmethod
     async def open(cls, config: ClusterConfig) -> Self:
@@ -224,34 +232,32 @@ class CassandraSession:
     ) -> list[Row]:
         """All rows; with `place` those of one page, which moves `place`."""
         limit_s = limit_s or self.config.request_timeout_s
-        here = asyncio.get_running_loop()
-        loop, waiter = self._loop if here is self._loop.loop else LoopThread(), here.create_future()
         rows: list[Row] = []
-        check()
-        state = place.state if place else None
-        response = self._session.execute_async(statement, paging_state=state)
-
-        def on_rows(page: Sequence[Row] | None) -> None:
-            rows.extend(page or ())
-            if response.has_more_pages and place is None:
-                response.start_fetching_next_page()
-            else:
-                loop.call(_settle, waiter, rows)
-
-        def on_error(error: Exception) -> None:
-            loop.call(_fail, waiter, error)
-
-        response.add_callbacks(on_rows, on_error)
+        at = place.state if place else None
         try:
             async with asyncio.timeout(limit_s):
-                answered: list[Row] = await waiter
-                if place is not None:
-                    place.state = response.result().paging_state
-                return answered
+                while True:
+                    check()
+                    found, at = await self._page(statement, at)
+                    rows += found
+                    if at is None or place is not None:
+                        break
         except TimeoutError as error:
             raise StoreUnavailable("cassandra", f"no answer within {limit_s:.0f} s") from error
         except _UNAVAILABLE as error:
             raise StoreUnavailable("cassandra", str(error)) from error
+        if place is not None:
+            place.state = at
+        return rows
+
+    async def _page(self, statement: Any, at: bytes | None) -> Page:
+        """Rows from `at` on, and where they go on. A node that was started again is told first."""
+        if isinstance(statement, str):
+            return await self._requests.by_driver(statement, at)
+        try:
+            return await self._requests.answer(statement, at)
+        except PreparedQueryNotFound:
+            return await self._requests.by_driver(statement, at)
 
 
 async def _end(cluster: Any, loop: LoopThread) -> None:
@@ -282,13 +288,3 @@ def _groups(statements: Iterable[Statement]) -> list[list[Statement]]:
         groups[-1].append(statement)
         size += octets
     return groups
-
-
-def _settle(waiter: asyncio.Future[list[Row]], rows: list[Row]) -> None:
-    if not waiter.done():
-        waiter.set_result(rows)
-
-
-def _fail(waiter: asyncio.Future[list[Row]], error: Exception) -> None:
-    if not waiter.done():
-        waiter.set_exception(error)

@@ -21,7 +21,7 @@ from stack.engines.cassandra import configuration_path
 from stack.state_folder import StateFolder
 from stack.supervision.probes import CassandraProbe
 from stores.cassandra.directory.store import CassandraDirectory
-from stores.cassandra.session import CassandraSession, ClusterConfig
+from stores.cassandra.session import AccessDenied, CassandraSession, ClusterConfig
 from tests.support.cassandra import CassandraNode, prepare_cluster
 from tests.support.certificates import ServerCertificate, make_certificate
 
@@ -72,12 +72,22 @@ def config(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Config]:
 
 
 async def _make_owner(administrator: ClusterConfig) -> None:
-    session = await CassandraSession.open(administrator)
+    session = await _first_session(administrator)
     try:
         for statement in OWNER:
             await session.define(statement)
     finally:
         await session.close()
+
+
+async def _first_session(administrator: ClusterConfig) -> CassandraSession:
+    """A new node answers before it has made its first role."""
+    async with asyncio.timeout(60):
+        while True:
+            try:
+                return await CassandraSession.open(administrator)
+            except AccessDenied:
+                await asyncio.sleep(0.5)
 
 
 async def test_each_process_has_a_role_of_its_own(config: Config) -> None:
