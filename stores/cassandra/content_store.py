@@ -57,7 +57,7 @@ class CassandraContentStore(CassandraContentSweep, ContentStore, ContentSweep):
 
     async def put(self, mail_id: MailId, content: bytes) -> Stored:
         check_content_id(mail_id)
-        # Most contents are new, so a small one is written before anything is read.
+        # Most contents are new: those of one row are written before anything is read.
         is_new = len(content) <= ROW_MAX_BYTES
         for _ in range(ATTEMPTS):
             known, body, began_s = None, None, self._clock_s()

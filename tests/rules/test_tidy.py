@@ -34,7 +34,11 @@ ONLY_IN = {  # a client is imported in its adapter alone, so that an engine can 
     },
     "aiokafka": under("streams"),
     "sqlite3": under("stores/sqlite"),
-    "cassandra": {"stores/cassandra/session.py", "stores/cassandra/loop_connection.py"},
+    "cassandra": {
+        "stores/cassandra/session.py",
+        "stores/cassandra/loop_connection.py",
+        "stores/cassandra/requests.py",
+    },
     "obstore": {"stores/s3/objects.py"},
     "opensearchpy": {"stores/opensearch/client.py"},
     "redis": {"stores/redis/client.py"},

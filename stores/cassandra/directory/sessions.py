@@ -40,7 +40,7 @@ class SessionsPart(AppPasswordsPart):
     def __init__(self, session: CassandraSession) -> None:
         super().__init__(session)
         self._seen_ends: set[Row] = set()
-        self._all_seen_us = 0  # the ends before have been returned, but for late ones
+        self._all_seen_us = 0  # every end before has been returned, unless it was written late
         self._last_end_us = 0
 
     async def add_session(self, session: Session) -> None:

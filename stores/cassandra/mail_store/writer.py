@@ -114,7 +114,7 @@ class MailboxWrites:
     ) -> tuple[dict[MessageId, Message], dict[bytes, ThreadId]]:
         """Those of the messages and of the thread keys that exist.
 
-        While the mailbox is this writer's, nobody else binds the other keys: the commits that
+        While the mailbox is this writer's, no other process binds the other keys: the commits that
         follow need not ask again.
         """
         owned = self._owned.get(user_id)

@@ -67,7 +67,7 @@ async def test_a_ledger_without_open_mails_costs_little(counting: CountingSessio
 async def test_ends_of_sessions_are_asked_for_in_one_request(counting: CountingSession) -> None:
     directory = CassandraDirectory(counting)
     _, place = await directory.session_ends(None)
-    for _ in range(2):  # nobody signs out
+    for _ in range(2):  # without an end
         counting.spent()
         assert await directory.session_ends(place) == ([], place)
     assert counting.spent() == 1
