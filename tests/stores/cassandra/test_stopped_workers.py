@@ -100,7 +100,8 @@ async def test_a_stopped_worker_that_goes_on_changes_nothing(
     for user in USERS:
         assert (await store.check(user)).differences == ()
     ended = sum(logs.count(words) for words in LEASE_ENDED)
-    print(f"{summary}, {STOPS} stops, {fleet.fenced} fenced, leases had ended {ended} times")
+    print(f"{summary}, {STOPS} stops, {fleet.fenced} fenced, {fleet.unhealthy} unhealthy,"
+          f" leases had ended {ended} times")  # fmt: skip
 
 
 async def _until_changed(fleet: WorkerFleet, store: CassandraMailStore, changes: int) -> None:

@@ -32,7 +32,7 @@ async def drained(fleet: WorkerFleet) -> None:
     group, meter = "postriver-mailbox", LagMeter(fleet.bootstrap)
     await meter.start()
     try:
-        async with asyncio.timeout(120):
+        async with asyncio.timeout(240):
             while (await meter.read({group: [COMMANDS]}))[group][COMMANDS]:
                 fleet.tend()
                 await asyncio.sleep(0.2)

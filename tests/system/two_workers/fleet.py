@@ -13,7 +13,7 @@ import pytest
 
 from streams.config import Bootstrap
 from tests.support import ROOT
-from tests.system.two_workers.mailbox_worker import FENCED
+from tests.system.two_workers.mailbox_worker import FENCED, UNHEALTHY
 
 _POLL_S = 0.02
 
@@ -27,6 +27,7 @@ class WorkerFleet:
         self.folder = folder
         self.kills = 0
         self.fenced = 0
+        self.unhealthy = 0
         self._more = more
         self._running: dict[str, subprocess.Popen[bytes]] = {}
         self._names = 0
@@ -66,14 +67,15 @@ class WorkerFleet:
         self._running[name].send_signal(signal.SIGCONT)
 
     def tend(self) -> None:
-        """Restart workers that the journal has fenced, as the supervisor does."""
+        """Restart workers that the journal has fenced, and unhealthy workers, as a supervisor."""
         for name, process in list(self._running.items()):
             code = process.poll()
             if code is None:
                 continue
-            assert code == FENCED, f"{name} ended with {code}:\n{self.logs()}"
+            assert code in {FENCED, UNHEALTHY}, f"{name} ended with {code}:\n{self.logs()}"
             del self._running[name]
-            self.fenced += 1
+            self.fenced += code == FENCED
+            self.unhealthy += code == UNHEALTHY
             self.start()
 
     def stop(self) -> list[int]:

@@ -3,11 +3,12 @@
 `python -m tests.system.two_workers.mailbox_worker BOOTSTRAP FOLDER NAME [CLUSTER]`. Workers share
 FOLDER: one mail.sqlite, and one directory.sqlite with the topics' epochs. CLUSTER, a ClusterConfig
 as JSON: the mail store is there instead. Ends with 0 at SIGTERM, with FENCED when the journal
-refused a late write.
+refused a late write, with UNHEALTHY when the supervisor would end it.
 """
 
 import asyncio
 import logging
+import os
 import signal
 import sys
 from pathlib import Path
@@ -34,7 +35,7 @@ from tests.support.agent_builders import mailbox_ports
 from tests.system.two_workers.mailbox_commands import CHUNK_MAX
 
 ROLE = "mailbox"
-FENCED = 3
+FENCED, UNHEALTHY = 3, 4
 
 
 async def open_store(
@@ -85,10 +86,11 @@ async def run(bootstrap: Bootstrap, folder: Path, name: str, cluster: ClusterCon
 
 
 async def _watch(worker: Worker) -> None:
-    """Ask for the health as the supervisor does: the log then says where an unhealthy one waits."""
-    while True:
+    """Ask for the health as the supervisor does; the log says where an unhealthy worker waits."""
+    while (reason := worker.unhealthy()) is None:
         await asyncio.sleep(1)
-        worker.unhealthy()
+    logging.getLogger("worker").critical("unhealthy: %s", reason)
+    os._exit(UNHEALTHY)
 
 
 def main() -> None:
