@@ -8,7 +8,7 @@ a caller may repeat them.
 import asyncio
 import logging
 import ssl
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Self
 
@@ -80,6 +80,16 @@ class ClusterConfig:
     request_timeout_s: float = 10.0
 
 
+def _is_denied(error: Exception) -> bool:
+    """Whether a node refused the password. An error of the driver has its causes by node.
+
+    It has addresses alone if a node answered the first connection and no further one.
+    """
+    causes = getattr(error, "errors", None)
+    found = causes.values() if isinstance(causes, Mapping) else ()
+    return any(isinstance(cause, AuthenticationFailed) for cause in found)
+
+
 class _Place:
     """Where a query goes on: `state` of the driver; None: at its begin, then: at its end."""
 
@@ -117,9 +127,8 @@ class CassandraSession:
             session = await asyncio.to_thread(cluster.connect)
         except _UNAVAILABLE as error:
             await _end(cluster, loop)
-            causes = getattr(error, "errors", {}).values()
-            denied = any(isinstance(cause, AuthenticationFailed) for cause in causes)
-            raise (AccessDenied if denied else StoreUnavailable)("cassandra", str(error)) from error
+            kind = AccessDenied if _is_denied(error) else StoreUnavailable
+            raise kind("cassandra", str(error)) from error
         return cls(cluster, session, config, loop)
 
     async def close(self) -> None:

@@ -1,7 +1,6 @@
 """A Redis that runs elsewhere: a user with a password, over TLS that is verified."""
 
 import asyncio
-import hashlib
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -12,13 +11,12 @@ from cli.doctor import external
 from cli.wiring.external_engines import redis_config
 from edge.self_signed_certificate import ensure_own
 from mail.errors import StoreUnavailable
-from stack.engines.redis import redis
-from stack.state_folder import StateFolder
 from stores.redis.attempts import RedisAttempts
 from stores.redis.client import RedisClient, RedisConfig
+from stores.redis.request_tokens import RedisTokens
 from tests.contracts.attempts import attempt, limit
-from tests.support.broker import free_ports
-from tests.support.engine import Engine
+from tests.support import ROOT
+from tests.support.redis import RIGHTS, RedisOverTls
 
 PASSWORD = "correct horse"
 
@@ -26,35 +24,20 @@ PASSWORD = "correct horse"
 @pytest.fixture(scope="module")
 def config(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Config]:
     """The settings of a server that has TLS, and no user without a password."""
-    folder, (port,) = tmp_path_factory.mktemp("redis"), free_ports(1)
+    folder = tmp_path_factory.mktemp("redis")
     pair = ensure_own(folder / "tls", "localhost")
     password = folder / "password"
     password.write_text(PASSWORD)
-    settings = load({
-        "POSTRIVER_PROFILE": "distributed", "POSTRIVER_HOME": str(folder / "home"),
-        "POSTRIVER_REDIS": f"redis://counts@localhost:{port}?tls=1&ca={pair.certificate}",
-        "POSTRIVER_REDIS_PASSWORD_FILE": str(password),
-    })  # fmt: skip
-    home = StateFolder(settings.home)
-    home.run.mkdir(parents=True)
-    program = redis(home)
-    with (home.engine("redis") / "redis.conf").open("a", encoding="utf-8") as conf:
-        conf.write(
-            f"tls-port {port}\nbind 127.0.0.1 -::1\ntls-cert-file {pair.certificate}\n"
-            f"tls-key-file {pair.key}\ntls-auth-clients no\nuser default off\n"
-            f'user counts on "#{_sha256(PASSWORD)}" ~attempts:* +@all\n'
-        )
-    with Engine(replace(program, ready=lambda: _answers(settings)), folder / "out.log"):
-        yield settings
-
-
-def _sha256(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
-async def _answers(config: Config) -> str | None:
-    (state,) = await external.states(config)
-    return state.reason or None
+    server = RedisOverTls(
+        folder, certificate=pair.certificate, key=pair.key, user="counts", password=PASSWORD
+    )
+    with server:
+        yield load({
+            "POSTRIVER_PROFILE": "distributed", "POSTRIVER_HOME": str(folder / "ours"),
+            "POSTRIVER_REDIS": f"redis://counts@localhost:{server.port}"
+            f"?tls=1&ca={pair.certificate}",
+            "POSTRIVER_REDIS_PASSWORD_FILE": str(password),
+        })  # fmt: skip
 
 
 async def _begun(made: RedisConfig) -> int:
@@ -90,3 +73,14 @@ async def test_the_doctor_wants_a_client_without_a_password_refused(config: Conf
     assert (await external.answering(config))[0].level == "ok"
     without = replace(config, redis_password_file=None)
     assert "NOAUTH" in (await external.answering(without))[0].what
+
+
+async def test_the_documented_rights_suffice(config: Config) -> None:
+    """The user of the server has exactly these."""
+    assert f"Redis: `{RIGHTS}`" in (ROOT / "docs" / "operations.md").read_text()
+    client = RedisClient.open(replace(redis_config(config), timeout_s=60))
+    try:
+        assert (await RedisTokens(client, "requests", 10).take("ann")).tokens == 1
+        assert await RedisAttempts(client, kept_ms=1_000).prune(before_ms=0) == 0
+    finally:
+        await client.close()
