@@ -11,13 +11,17 @@ from collections.abc import Sequence
 
 import pytest
 
-from edge.sign_in.login_limiter import LoginAttempt, LoginLimiter, LoginLimits
+from edge.sign_in.login_limiter import ATTEMPTS_KEPT_MS, LoginAttempt, LoginLimiter, LoginLimits
+from mail.ports import Attempts
+from stack.state_folder import StateFolder
 from stores.memory import MemoryDirectory
+from stores.redis.attempts import RedisAttempts
+from stores.redis.client import RedisClient, RedisConfig
 from stores.sqlite.attempts import SqliteAttempts
 from stores.sqlite.database_file import SqliteConfig
 from tests.attacks.peers import Victim, http_request, http_socket, login_status, run_concurrently
 from tests.attacks.test_mails import memory_bytes
-from tests.support.stack_world import Client, World
+from tests.support.stack_world import PROFILE, Client, World
 from tests.support.waiting import eventually
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(600)]
@@ -101,18 +105,27 @@ def test_strangers_do_not_lock_an_owner_out(attacked: World) -> None:
 
 async def count_failures(attacked: World, address: str, peers: Sequence[str]) -> None:
     """Count ten failures of each peer."""
-    attempts = await SqliteAttempts.open(
-        attacked.home / "data" / "attempts.sqlite", SqliteConfig(existing=True)
-    )
-    try:
+    async with contextlib.AsyncExitStack() as stack:
+        attempts = await attempts_of(attacked, stack)
         limiter = LoginLimiter(attempts, MemoryDirectory(), LoginLimits())
         for peer in peers:
             for _ in range(10):
                 attempt = LoginAttempt(address=address, protocol="http", peer=peer)
                 async with limiter.attempt(attempt) as result:
                     result.is_wrong = True
-    finally:
-        await attempts.close()
+
+
+async def attempts_of(attacked: World, stack: contextlib.AsyncExitStack) -> Attempts:
+    """The attempts that the edges share; `stack` closes them."""
+    home = StateFolder(attacked.home)
+    if PROFILE == "embedded":
+        file = await SqliteAttempts.open(home.data / "attempts.sqlite", SqliteConfig(existing=True))
+        stack.push_async_callback(file.close)
+        return file
+    config = RedisConfig(address=home.socket("redis"), timeout_s=60)  # a busy machine
+    client = RedisClient.open(config)
+    stack.push_async_callback(client.close)
+    return RedisAttempts(client, kept_ms=ATTEMPTS_KEPT_MS)
 
 
 def test_sign_ins_that_succeed_have_a_limit(attacked: World, ann: Client) -> None:
