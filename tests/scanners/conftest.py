@@ -17,8 +17,8 @@ from stack.engines.spamd import spamd
 from stack.state_folder import FOLDERS, StateFolder
 from stack.supervision.program import Program
 from tests.contracts.scanner_mails import Outage
+from tests.support.engine import NOBODY, give_to_nobody
 
-NOBODY = {"user": "nobody", "group": "nogroup", "extra_groups": ()} if os.geteuid() == 0 else {}
 START_MAX_S = 60.0
 
 
@@ -75,12 +75,6 @@ class Engine:
             return probe.connect_ex(str(self.path)) == 0
 
 
-def give_to_engine(folder: Path) -> None:
-    if NOBODY:
-        for path in (folder, *folder.rglob("*")):
-            shutil.chown(path, "nobody", "nogroup")
-
-
 def run_engine(name: str, program: Callable[[StateFolder], Program]) -> Iterator[Engine]:
     """Run an engine in a temporary folder that the user of the engine can access."""
     folder = Path(tempfile.mkdtemp(prefix="pr-", dir="/tmp"))
@@ -88,7 +82,7 @@ def run_engine(name: str, program: Callable[[StateFolder], Program]) -> Iterator
     for sub in FOLDERS:
         (folder / sub).mkdir(mode=0o700)
     engine = Engine(program(home), home.socket(name))
-    give_to_engine(folder)
+    give_to_nobody(folder)
     try:
         engine.start()
         yield engine

@@ -17,7 +17,8 @@ from stack.engines.clamd import ClamdConfig, clamd
 from stack.engines.freshclam import NO_MIRROR, FreshclamConfig, freshclam
 from stack.state_folder import FOLDERS, StateFolder
 from tests.contracts.scanner_mails import CLEAN, with_attachment
-from tests.scanners.conftest import NOBODY, Engine, give_to_engine
+from tests.scanners.conftest import Engine
+from tests.support.engine import NOBODY, give_to_nobody
 
 pytestmark = pytest.mark.engines
 
@@ -50,7 +51,7 @@ def home() -> Iterator[StateFolder]:
     home = StateFolder(folder)
     config = ClamdConfig(official=folder / "none", update=True, memory_bytes=64 * 1024**3)
     engine = Engine(clamd(home, config), home.socket("clamd"))
-    give_to_engine(folder)
+    give_to_nobody(folder)
     try:
         engine.start()
         yield home
@@ -62,7 +63,7 @@ def home() -> Iterator[StateFolder]:
 def fetch(home: StateFolder, url: str) -> str:
     """Run one check of the freshclam daemon, and return its output."""
     program = freshclam(home, FreshclamConfig(mirror=NO_MIRROR, urls=(url,)))
-    give_to_engine(home.engine("freshclam"))  # only this folder: clamd uses its own
+    give_to_nobody(home.engine("freshclam"))  # only this folder: clamd uses its own
     argv = [word for word in program.argv if word not in {"--daemon", "--foreground"}]
     done = subprocess.run(
         argv, env=dict(program.env), cwd=program.cwd, capture_output=True, text=True,

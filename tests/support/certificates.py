@@ -2,6 +2,7 @@
 
 import datetime as dt
 import ipaddress
+import ssl
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +19,10 @@ class ServerCertificate:
     certificate: Path
     key: Path
     both: Path  # key and certificate, as Java reads them
+
+    def trusted(self) -> ssl.SSLContext:
+        """What a client needs to accept it."""
+        return ssl.create_default_context(cafile=self.certificate)
 
 
 def make_certificate(folder: Path) -> ServerCertificate:

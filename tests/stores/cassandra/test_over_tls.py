@@ -1,7 +1,6 @@
 """A cluster that runs elsewhere: TLS, an owner of the tables that is no superuser, other roles."""
 
 import asyncio
-import json
 from collections.abc import Iterator
 from contextlib import AsyncExitStack
 from dataclasses import replace
@@ -17,34 +16,13 @@ from cli.wiring.cassandra_stores import (
     owner_config,
 )
 from mail.errors import Fatal, StoreUnavailable
-from stack.engines.cassandra import configuration_path
-from stack.state_folder import StateFolder
-from stack.supervision.probes import CassandraProbe
 from stores.cassandra.directory.store import CassandraDirectory
-from stores.cassandra.session import AccessDenied, CassandraSession, ClusterConfig
-from tests.support.cassandra import CassandraNode, prepare_cluster
-from tests.support.certificates import ServerCertificate, make_certificate
+from stores.cassandra.session import CassandraSession, ClusterConfig
+from tests.support.cassandra import CassandraNode, make_owner, prepare_cluster
+from tests.support.certificates import make_certificate
 
 pytestmark = pytest.mark.distributed
 PASSWORD = "correct horse"
-OWNER = (
-    f"CREATE ROLE tables WITH PASSWORD = '{PASSWORD}' AND LOGIN = true",
-    "GRANT CREATE ON ALL KEYSPACES TO tables",
-    "GRANT CREATE ON ALL ROLES TO tables",
-)
-
-
-def _with_tls(node: CassandraNode, home: StateFolder, made: ServerCertificate) -> None:
-    path = configuration_path(home)
-    factory = "org.apache.cassandra.security.PEMBasedSslContextFactory"
-    settings = json.loads(path.read_text()) | {
-        "client_encryption_options": {
-            "enabled": True, "optional": False, "require_client_auth": False,
-            "keystore": str(made.both), "truststore": str(made.certificate),
-            "ssl_context_factory": {"class_name": factory, "parameters": {}},
-        }
-    }  # fmt: skip
-    path.write_text(json.dumps(settings))
 
 
 @pytest.fixture(scope="module")
@@ -61,33 +39,12 @@ def config(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Config]:
         f"?tls=1&ca={made.certificate}&replicas=1",
         "POSTRIVER_CASSANDRA_PASSWORD_FILE": str(file),
     })  # fmt: skip
-    assert settings.cassandra is not None
-    tls = settings.cassandra.ssl_context()
-    node.program = replace(node.program, ready=CassandraProbe(node.port, tls=tls))
-    _with_tls(node, StateFolder(folder / "home"), made)
+    node.only_over_tls(made)
     with node:
-        asyncio.run(_make_owner(ClusterConfig(port=node.port, tls=tls)))
+        administrator = ClusterConfig(port=node.port, tls=made.trusted())
+        asyncio.run(make_owner(administrator, "tables", PASSWORD))
         asyncio.run(prepare_cluster(owner_config(settings), settings.home, runs_here=False))
         yield settings
-
-
-async def _make_owner(administrator: ClusterConfig) -> None:
-    session = await _first_session(administrator)
-    try:
-        for statement in OWNER:
-            await session.define(statement)
-    finally:
-        await session.close()
-
-
-async def _first_session(administrator: ClusterConfig) -> CassandraSession:
-    """A new node answers before it has made its first role."""
-    async with asyncio.timeout(60):
-        while True:
-            try:
-                return await CassandraSession.open(administrator)
-            except AccessDenied:
-                await asyncio.sleep(0.5)
 
 
 async def test_each_process_has_a_role_of_its_own(config: Config) -> None:

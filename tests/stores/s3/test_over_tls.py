@@ -10,30 +10,22 @@ from cli.doctor import external
 from cli.wiring.external_engines import objects_config
 from edge.self_signed_certificate import ensure_own
 from mail.errors import StoreUnavailable
-from stack.engines.versitygw import VersityGwConfig, keys, versitygw
-from stack.state_folder import StateFolder
 from stores.s3.objects import ObjectsConfig, S3Objects
-from tests.support.broker import free_ports
-from tests.support.engine import Engine
-from tests.support.versitygw import PROGRAM
+from tests.support.versitygw import VersityGw, tls_settings
 
 pytestmark = pytest.mark.distributed
 
 
 @pytest.fixture(scope="module")
 def config(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Config]:
-    folder, (port,) = tmp_path_factory.mktemp("s3-tls"), free_ports(1)
+    folder = tmp_path_factory.mktemp("s3-tls")
     pair = ensure_own(folder / "tls", "localhost")
-    server = StateFolder(folder / "server")
-    program = versitygw(server, VersityGwConfig(program=PROGRAM, port=port))
-    access_key, secret_key = keys(server)
-    file = folder / "secret"
-    file.write_text(f"{secret_key}\n")
-    env = {"VGW_CERT": str(pair.certificate), "VGW_KEY": str(pair.key)}
-    with Engine(replace(program, env={**program.env, **env}), folder / "out.log"):
+    server, file = VersityGw(folder, tls_settings(pair.certificate, pair.key)), folder / "secret"
+    file.write_text(f"{server.objects.secret_key}\n")
+    with server:
         yield load({
-            "POSTRIVER_PROFILE": "distributed", "POSTRIVER_HOME": str(folder / "home"),
-            "POSTRIVER_S3": f"s3://{access_key}@localhost:{port}/postriver"
+            "POSTRIVER_PROFILE": "distributed", "POSTRIVER_HOME": str(folder / "ours"),
+            "POSTRIVER_S3": f"s3://{server.objects.access_key}@localhost:{server.port}/postriver"
             f"?tls=1&ca={pair.certificate}",
             "POSTRIVER_S3_PASSWORD_FILE": str(file),
         })  # fmt: skip
