@@ -18,7 +18,7 @@ from cli.config.socket_activation import with_passed_sockets
 from cli.doctor import external
 from cli.doctor.finding import Level
 from cli.doctor.settings import settings
-from cli.programs import programs
+from cli.programs import engine_makers, programs
 from cli.roles.host_metrics import HostMetrics
 from cli.stack_addresses import load_running, published_settings
 from cli.start_refused import StartRefused
@@ -66,13 +66,7 @@ from stack.supervision.supervisor_log import supervisor_log
 
 RESTORE_TIMEOUT_S = 24 * 3600.0  # of the first start after a restore, which fills the engines
 START_TIMEOUT_S = {"embedded": 180.0, "distributed": 420.0}
-STARTING = {
-    "embedded": "starting: kafka, clamd, spamd, then our own processes; about 20 s",
-    "distributed": (
-        "starting: kafka, cassandra, opensearch, redis, versitygw, clamd, spamd, then our own"
-        " processes; about a minute"
-    ),
-}
+START_TAKES = {"embedded": "about 20 s", "distributed": "about a minute"}
 NOT_RUNNING = 3  # exit code of `status`, as LSB has it
 START_FAILURES = (
     BadHandover, StateFolderError, PortsTaken, PrivilegeError, ClamdMissing, FreshclamMissing,
@@ -162,9 +156,16 @@ def listening_ports(config: Config) -> list[ListenPort]:
     ]
 
 
+def starting_line(config: Config, home: StateFolder) -> str:
+    """What a start begins with: the engines of this machine, and how long it takes."""
+    engines = ", ".join(engine_makers(config, home))
+    what = f"{engines}, then our own processes" if engines else "our own processes"
+    return f"starting: {what}; {START_TAKES[config.profile]}"
+
+
 def _foreground(config: Config, seed: Seed | None) -> None:
     with claimed(config.home) as home:
-        click.echo(STARTING[config.profile])
+        click.echo(starting_line(config, home))
         write_settings(home, published_settings(config))
         certificate_of(config)  # a pair that cannot be used ends the start here
         users = asyncio.run(_prepare(config, seed))

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from cli.backup.manifest import Manifest
+from cli.commands.up_down_status import starting_line
 from cli.config.config import load
 from cli.config.engines import FORMS
 from cli.config.setting_reader import BadSetting
@@ -52,7 +53,9 @@ def test_a_program_is_started_for_each_engine_that_is_not_elsewhere(
     everything = set(engine_makers(load(here), home))
     assert everything == {"kafka", "cassandra", "opensearch", "redis", "s3", "clamd", "spamd"}
     assert set(engine_makers(load(settings), home)) == everything - set(FORMS)
+    assert starting_line(load(settings), home).startswith("starting: our own processes; ")
     scanners = {name: URLS[name] for name in ("POSTRIVER_CLAMD", "POSTRIVER_SPAMD")}
+    assert starting_line(load(scanners), home).startswith("starting: kafka, then our own ")
     found = tuple(programs(load(scanners), home))
     check_programs(found)
     assert {"clamd", "spamd"}.isdisjoint(each.name for each in found)
