@@ -2,10 +2,10 @@
 
 With `-n --dist loadscope` a worker takes the suite file by file, in the random order of the run,
 except that what takes longest begins first. A folder whose tests share one stack is one piece of
-work, so that the stack runs once and ends with its folder.
+work, with workers and without, so that the stack runs once and ends with its folder.
 """
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -36,8 +36,13 @@ class FoldersAndFiles(LoadScopeScheduling):
     """Gives each worker a whole file at a time, or a whole folder of `WHOLE_FOLDERS`."""
 
     def _split_scope(self, nodeid: str) -> str:
-        file = nodeid.partition("::")[0]
-        return next((folder for folder in WHOLE_FOLDERS if file.startswith(folder + "/")), file)
+        return piece_of(nodeid)
+
+
+def piece_of(nodeid: str) -> str:
+    """The file of a test, or its folder if that is one of `WHOLE_FOLDERS`."""
+    file = nodeid.partition("::")[0]
+    return next((folder for folder in WHOLE_FOLDERS if file.startswith(folder + "/")), file)
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -55,6 +60,16 @@ def _rank(item: pytest.Item) -> int:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     if hasattr(config, "workerinput"):
         items.sort(key=_rank)
+    else:
+        items[:] = whole_pieces(items)
+
+
+def whole_pieces(items: Sequence[pytest.Item]) -> list[pytest.Item]:
+    """Return `items` with each piece at the place of its first test, in the same order inside."""
+    pieces: dict[str, list[pytest.Item]] = {}
+    for item in items:
+        pieces.setdefault(piece_of(item.nodeid), []).append(item)
+    return [item for piece in pieces.values() for item in piece]
 
 
 @pytest.fixture(scope="session")
