@@ -17,6 +17,7 @@ all candidates have been examined. In all other cases `total` is a lower bound.
 Order by relevance executes the tiers of mail/query/planner.py in sequence.
 """
 
+import asyncio
 import re
 from collections.abc import Mapping
 from typing import Literal
@@ -105,9 +106,12 @@ async def execute_search(
     page, is_cut = found[: request.limit], len(found) > request.limit
     progress = page[-1].progress if is_cut else walk.progress
     progress = msgspec.structs.replace(progress, hits_before=start.hits_before + len(page))
-    total, total_is_exact = await _total(session, request, walk, start.hits_before + len(found))
+    (total, total_is_exact), hits = await asyncio.gather(
+        _total(session, request, walk, start.hits_before + len(found)),
+        _hits(index, request, page),
+    )
     return SearchResult(
-        hits=await _hits(index, request, page),
+        hits=hits,
         total=total,
         total_is_exact=total_is_exact,
         next_cursor=_cursor(progress, request) if is_cut or not walk.has_ended else None,
