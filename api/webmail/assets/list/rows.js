@@ -41,7 +41,7 @@ export class ListWindow {
     this.#nodes.clear();
     this.#size();
     this.#scrollTo(scrollTop);
-    this.draw();
+    this.draw(0); // the rows in view alone: the others come with the next drawing
   }
 
   set rowHeight(px) {
@@ -93,9 +93,9 @@ export class ListWindow {
     this.#frame = requestAnimationFrame(() => { this.#frame = 0; this.draw(); });
   }
 
-  draw() {
+  draw(extra = EXTRA) {
     if (!this.#list) return;
-    const from = Math.max(0, this.first - EXTRA), to = Math.min(this.total, this.first + this.count + EXTRA);
+    const from = Math.max(0, this.first - extra), to = Math.min(this.total, this.first + this.count + extra);
     const kept = new Set();
     for (let at = from; at < to; at += 1) kept.add(this.#place(at));
     for (const [key, node] of this.#nodes) {

@@ -27,8 +27,9 @@ export async function reloadPage() {
   else location.reload();
 }
 
-// After what the page has to do and to paint now.
-export const idle = () => new Promise((resolve) => { (globalThis.requestIdleCallback ?? setTimeout)(resolve); });
+// After what the page has to do and to paint now; a page that is always busy does it too.
+const IDLE_WAIT = { timeout: 1000 };
+export const idle = () => new Promise((resolve) => { if (globalThis.requestIdleCallback) requestIdleCallback(resolve, IDLE_WAIT); else setTimeout(resolve); });
 
 export const composers = signal([]); // { key, start | draftId | restored }
 
