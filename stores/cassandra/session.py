@@ -260,7 +260,10 @@ class CassandraSession:
         return rows
 
     async def _page(self, statement: Any, at: bytes | None) -> Page:
-        """Rows from `at` on, and where they go on. A node that was started again is told first."""
+        """Rows from `at` on, and where they go on.
+
+        A node that was started again has to prepare the statement first.
+        """
         if isinstance(statement, str):
             return await self._requests.by_driver(statement, at)
         try:
