@@ -136,6 +136,7 @@ export class RowList {
       const own = this.own.get(row.id), shown = own === null ? null : changes.length ? changed(row, changes, this.query) : row;
       if (shown) rows[at - gone] = this.#known(own ? { ...shown, ...own } : shown);
       else gone += 1;
+      if (shown === row && !own) this.base[at] = rows[at - gone]; // compared once
     });
     this.rows = rows;
     this.total = this.baseTotal - gone;
