@@ -221,3 +221,31 @@ async def test_new_mail_is_shown_before_the_list_is_read_again(browser, world) -
         read_again.set()
     await expect(watched.rows).to_have_count(2)
     assert watched.bad == []
+
+
+async def test_a_list_that_is_read_again_stays_where_it_was_scrolled_meanwhile(
+    browser, world
+) -> None:
+    for at in range(60):
+        await world.deliver(PLAIN % b"mail %d" % at, keywords=("$seen",), at_ms=1000 + at)
+    watched = await opened(browser, world)
+    page, read_again = watched.page, asyncio.Event()
+    await expect(watched.row("mail 59")).to_be_visible()
+
+    async def later(route: Route) -> None:
+        await read_again.wait()
+        await route.continue_()
+
+    await page.locator(".rows").evaluate("node => { node.scrollTop = 380; }")
+    await page.wait_for_load_state("networkidle")
+    await page.route("**/v1/folders/inbox/threads?*", later)
+    async with page.expect_request("**/v1/folders/inbox/threads?*"):
+        await page.keyboard.press("s")
+    await page.locator(".rows").evaluate("node => { node.scrollTop = 2280; }")
+    await expect(watched.row("mail 29")).to_be_visible()
+    async with page.expect_response("**/v1/folders/inbox/threads?*") as read:
+        read_again.set()
+    await (await read.value).finished()
+    await page.wait_for_timeout(200)
+    assert await page.locator(".rows").evaluate("node => node.scrollTop") == 2280
+    assert watched.bad == []

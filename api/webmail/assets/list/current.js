@@ -107,9 +107,8 @@ async function refresh() {
   const one = list.value, view = window_.value;
   if (!one || busy.value) return;
   isOwn = false;
-  const anchor = view?.anchor() ?? null;
-  one.anchor = anchor;
-  await one.refresh(view?.first ?? 0, (view?.first ?? 0) + (view?.count ?? 20));
+  const keepPlace = () => { if (one === list.value) one.anchor = window_.value?.anchor() ?? null; }; // the user may scroll meanwhile
+  await one.refresh(view?.first ?? 0, (view?.first ?? 0) + (view?.count ?? 20), keepPlace);
 }
 effect(() => { if (afterChange.value) followOwn(afterChange.value); });
 

@@ -66,13 +66,14 @@ export class RowList {
     }
   }
 
-  // Reads the pages of the window again and forgets rows outside of them, which may have moved.
-  refresh(from, to) {
-    if (this.query.kind !== "search") this.refreshed = this.#refresh(from, to);
+  // Reads the pages of the window again and forgets rows outside of them, which may have moved. Calls `before` when the
+  // answer is there, before rows change.
+  refresh(from, to, before) {
+    if (this.query.kind !== "search") this.refreshed = this.#refresh(from, to, before);
     return this.refreshed;
   }
 
-  async #refresh(from, to) {
+  async #refresh(from, to, before) {
     const round = ++this.round;
     this.waiting.clear();
     const start = Math.floor(Math.max(0, from - MARGIN) / PAGE) * PAGE;
@@ -80,6 +81,7 @@ export class RowList {
     try {
       const answer = await ask("GET", this.#path(`position=${start}&limit=${limit}`));
       if (round !== this.round || busy.peek()) return; // it is read again after the change
+      before();
       this.#empty();
       this.put(start, answer);
     } catch (error) {
