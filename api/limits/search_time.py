@@ -1,4 +1,4 @@
-"""Limits of a user's searches: one at a time, and `search_s_per_minute` of index time.
+"""Limits of a user's searches: one at a time, ANSWER_MAX_S, `search_s_per_minute` of index time.
 
 One index thread serves a sixteenth of all users, and a search holds it for at most the time of
 mail/query/time_budget.py. So a search waits for at most one search of each other user.
@@ -12,8 +12,11 @@ from contextlib import asynccontextmanager
 from api.config import ApiConfig
 from api.problems import too_many
 from edge.token_bucket import TokenBuckets
-from mail.query.time_budget import TimeBudget
+from mail.errors import StoreUnavailable
+from mail.query.time_budget import SEARCH_MAX_S, TimeBudget
 from schemas.ids import UserId
+
+ANSWER_MAX_S = 10.0  # the index works for a fifth of it at most: it, or a store, does not answer
 
 
 class SearchTime:
@@ -29,7 +32,8 @@ class SearchTime:
     async def turn(self, user_id: UserId) -> AsyncIterator[TimeBudget]:
         """Wait for the user's turn; yield the time budget of one search.
 
-        Raises Problem 429: too many searches wait, or the share is used up.
+        Raises Problem 429: too many searches wait, or the share is used up. StoreUnavailable: the
+        search took longer than ANSWER_MAX_S.
         """
         if self._waiting[user_id] >= self._config.searches_per_user:
             raise too_many("Too many searches at once.", self._config.retry_after_s)
@@ -49,6 +53,9 @@ class SearchTime:
             raise too_many("Your searches have taken too much time; wait.", over_s)
         budget = TimeBudget()
         try:
-            yield budget
-        finally:
-            self._shares.take(user_id, budget.spent_s)
+            async with asyncio.timeout(ANSWER_MAX_S):
+                yield budget
+        except TimeoutError as error:
+            raise StoreUnavailable("search", f"no answer within {ANSWER_MAX_S:.0f} s") from error
+        finally:  # an engine that does not answer works for no user
+            self._shares.take(user_id, min(budget.spent_s, SEARCH_MAX_S))

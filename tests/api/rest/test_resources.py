@@ -9,6 +9,7 @@ import aiohttp
 import pytest
 
 from api.config import ApiConfig
+from api.limits import search_time
 from api.limits.search_time import SearchTime
 from api.problems import Problem
 from mail.errors import StoreUnavailable
@@ -211,6 +212,24 @@ async def test_searches_of_one_user_take_turns_and_a_share_of_the_time() -> None
     await run_search("bob")
     now_s[0] += 20.5
     await run_search("ann")
+
+
+async def test_a_search_without_an_answer_ends_and_is_charged_as_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As while the search engine is frozen: the user may search again when it is back."""
+    monkeypatch.setattr(search_time, "ANSWER_MAX_S", 0.01)
+    turns = SearchTime(ApiConfig(search_s_per_minute=3.0), lambda: 1_000.0)
+
+    async def search() -> None:
+        async with turns.turn("ann") as budget:
+            budget.spend(30.0)
+            await asyncio.sleep(60)
+
+    with pytest.raises(StoreUnavailable, match="no answer"):
+        await search()
+    async with turns.turn("ann") as budget:
+        assert budget.spent_s == 0
 
 
 async def test_a_search_that_takes_too_long_is_told_what_helps(world: World) -> None:
