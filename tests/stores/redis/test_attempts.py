@@ -51,8 +51,11 @@ async def test_counts_outlive_the_server_and_a_process_counts_alone_while_it_is_
     for number in range(8):
         assert await attempts.begin(attempt(number), [limit("peer", 8)]) == 0
     now_s = [0.0]
+    persistence = client.script("return redis.call('INFO', 'persistence')")
     edge = AttemptsInOutage(attempts, lambda: now_s[0])
-    await asyncio.sleep(1.1)  # appendfsync everysec
+    async with asyncio.timeout(60):
+        while "changes_since_last_save:0\r" not in await persistence([], []):
+            await asyncio.sleep(0.1)
     server.stop(signal.SIGKILL)
     try:
         with pytest.raises(StoreUnavailable):
