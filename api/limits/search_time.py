@@ -16,7 +16,7 @@ from mail.errors import StoreUnavailable
 from mail.query.time_budget import SEARCH_MAX_S, TimeBudget
 from schemas.ids import UserId
 
-ANSWER_MAX_S = 10.0  # the index works for a fifth of it at most: it, or a store, does not answer
+ANSWER_MAX_S = 10.0  # of which the index works for SEARCH_MAX_S at most
 
 
 class SearchTime:

@@ -60,9 +60,8 @@ class CassandraContentStore(CassandraContentSweep, ContentStore, ContentSweep):
         # Most contents are new: those of one row are written before anything is read.
         is_new = len(content) <= ROW_MAX_BYTES
         for _ in range(ATTEMPTS):
-            known, body, began_s = None, None, self._clock_s()
-            if not is_new:
-                known = await self._places.get(mail_id)
+            known = None if is_new else await self._places.get(mail_id)
+            body, began_s = None, self._clock_s()
             if not is_there(known):
                 body = await self._write_body(f"{mail_id}.{new_id()}", content)
             taking = _Taking(body)

@@ -24,6 +24,7 @@ from zlib import crc32
 
 from schemas.cql.due import DUE, DUE_SLOT, SHARDS, SLOT_MS
 from stores.cassandra.clock import now_us
+from stores.cassandra.guarded_rows import GuardedRows
 from stores.cassandra.session import CassandraSession, Row, Statement
 
 T = TypeVar("T")
@@ -107,6 +108,26 @@ def verdict(entry: DueEntry, row: V | None, counts: Callable[[V, DueEntry], bool
     if row.version < entry.version:
         return DueState.EARLY
     return row if row.version == entry.version and counts(row, entry) else DueState.STALE
+
+
+def by_key(rows: GuardedRows[V], counts: Callable[[V, DueEntry], bool]) -> Judge[V]:
+    """The judge of entries whose key is that of one of `rows`."""
+
+    async def judge(entries: Sequence[DueEntry]) -> Sequence[V | DueState]:
+        found = await rows.get_many([entry.key for entry in entries])
+        return [verdict(entry, row, counts) for entry, row in zip(entries, found, strict=True)]
+
+    return judge
+
+
+def any_of(rows: GuardedRows[V]) -> Judge[V]:
+    """The judge of entries that count as long as the row with their key exists."""
+
+    async def judge(entries: Sequence[DueEntry]) -> Sequence[V | DueState]:
+        found = await rows.get_many([entry.key for entry in entries])
+        return [row or DueState.EARLY for row in found]
+
+    return judge
 
 
 def shard_of(key: str) -> int:

@@ -7,7 +7,7 @@ the time of acceptance for totals. Entries are written before the row, and the r
 
 import asyncio
 from collections import defaultdict
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from functools import partial
 
 import msgspec
@@ -33,7 +33,8 @@ from stores.cassandra.due_entries import (
     DueEntry,
     DueState,
     Place,
-    verdict,
+    any_of,
+    by_key,
 )
 from stores.cassandra.guarded_rows import Change
 from stores.cassandra.ledger_letters import LedgerLetters
@@ -60,6 +61,7 @@ class CassandraLedger(LedgerLetters, Ledger):
         self._accepted = DueEntries(session, "accepted", is_list=True)
         self._open = DueEntries(session, "open", is_list=True)
         self._missing = DueEntries(session, "missing", is_list=True)
+        self._due = by_key(self.rows, _is_due)
 
     async def add(self, mails: Iterable[AcceptedMail]) -> int:
         of_mail: dict[MailId, list[AcceptedMail]] = defaultdict(list)
@@ -156,26 +158,12 @@ class CassandraLedger(LedgerLetters, Ledger):
         await self._change_all(dict.fromkeys(mail_ids, reopened))
 
     async def due(self, *, now_ms: int, limit: int, horizon_ms: int) -> list[LedgerEntry]:
-        found = await self.look.rows(self._are_due, until_ms=now_ms, limit=limit)
+        found = await self.look.rows(self._due, until_ms=now_ms, limit=limit)
         if len(found) < limit:
             place = (now_ms + horizon_ms, LAST_KEY)
             rest = limit - len(found)
-            found += await self.look.rows(
-                self._are_due, until_ms=FOREVER_MS, limit=rest, after=place
-            )
+            found += await self.look.rows(self._due, until_ms=FOREVER_MS, limit=rest, after=place)
         return [row.entry for row in found]
-
-    async def _are_due(self, entries: Sequence[DueEntry]) -> list[StoredEntry | DueState]:
-        return await self._judged(entries, lambda row, entry: row.look_at_ms == entry.due_at_ms)
-
-    async def _are_open(self, entries: Sequence[DueEntry]) -> list[StoredEntry | DueState]:
-        return await self._judged(entries, lambda row, _: row.look_at_ms is not None)
-
-    async def _judged(
-        self, entries: Sequence[DueEntry], counts: Callable[[StoredEntry, DueEntry], bool]
-    ) -> list[StoredEntry | DueState]:
-        rows = await self.rows.get_many([entry.key for entry in entries])
-        return [verdict(entry, row, counts) for entry, row in zip(entries, rows, strict=True)]
 
     async def record(self, observations: Iterable[Observation]) -> set[MailId]:
         of_mail: dict[MailId, list[Observation]] = defaultdict(list)
@@ -200,7 +188,7 @@ class CassandraLedger(LedgerLetters, Ledger):
     async def totals(self) -> LedgerTotals:
         """The numbers may include mails that were closed moments ago."""
         opened, missing = await asyncio.gather(self._open.count(), self._missing.count())
-        oldest = await self._open.rows(self._are_open, until_ms=FOREVER_MS, limit=1)
+        oldest = await self._open.rows(by_key(self.rows, _is_open), until_ms=FOREVER_MS, limit=1)
         return LedgerTotals(
             open_mails=opened,
             missing_mails=missing,
@@ -216,13 +204,9 @@ class CassandraLedger(LedgerLetters, Ledger):
     ) -> list[LedgerEntry]:
         place: Place = after or (since_ms, "")
         found = await self._accepted.rows(
-            self._of_list, until_ms=until_ms - 1, limit=limit, after=place
+            any_of(self.rows), until_ms=until_ms - 1, limit=limit, after=place
         )
         return [row.entry for row in found]
-
-    async def _of_list(self, entries: Sequence[DueEntry]) -> list[StoredEntry | DueState]:
-        rows = await self.rows.get_many([entry.key for entry in entries])
-        return [row or DueState.EARLY for row in rows]
 
     async def list_of_user(
         self, user_id: UserId, *, since_ms: int, until_ms: int, limit: int
@@ -276,10 +260,9 @@ class CassandraLedger(LedgerLetters, Ledger):
         return len(rows)
 
     async def _closed(self, entries: Sequence[DueEntry]) -> list[StoredEntry | DueState]:
-        rows = await self._of_list(entries)
-        is_open = DueState.EARLY
+        rows = await any_of(self.rows)(entries)
         return [
-            is_open if isinstance(row, StoredEntry) and row.look_at_ms is not None else row
+            DueState.EARLY if isinstance(row, StoredEntry) and row.look_at_ms is not None else row
             for row in rows
         ]
 
@@ -303,6 +286,14 @@ class CassandraLedger(LedgerLetters, Ledger):
             key, to=lambda now: None if now is not None and now.look_at_ms is None else now
         )
         await self._session.write([self._accepted.removal(key, due_at_ms=at_ms)])
+
+
+def _is_due(row: StoredEntry, entry: DueEntry) -> bool:
+    return row.look_at_ms == entry.due_at_ms
+
+
+def _is_open(row: StoredEntry, _: DueEntry) -> bool:
+    return row.look_at_ms is not None
 
 
 def _named(name: str, at_ms: int, mail_id: MailId, at_us: int) -> list[Statement]:

@@ -7,7 +7,7 @@ has another version, is ignored.
 
 import asyncio
 import builtins
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from itertools import islice
 
 from mail.pagination import check_limit
@@ -41,9 +41,8 @@ from stores.cassandra.due_entries import (
     LAST_KEY,
     DueEntries,
     DueEntry,
-    DueState,
-    Judge,
-    verdict,
+    any_of,
+    by_key,
 )
 from stores.cassandra.guarded_rows import GuardedRows
 from stores.cassandra.id_times import id_time_ms
@@ -138,20 +137,9 @@ class CassandraSubmissions(CassandraStore, Submissions):
             row = stored.submission
             return row.status == HELD and row.fire_at_ms == entry.due_at_ms
 
-        judge = self._judge(is_held)
-        return await self._held.rows(judge, until_ms=until_ms, limit=limit, shards=partitions)
-
-    def _judge(self, counts: Callable[[StoredSubmission, DueEntry], bool]) -> Judge[Submission]:
-        """The function that reads the rows of entries, and whether they count."""
-
-        async def judge(entries: Sequence[DueEntry]) -> list[Submission | DueState]:
-            rows = await self._rows.get_many([entry.key for entry in entries])
-            verdicts = (
-                verdict(entry, row, counts) for entry, row in zip(entries, rows, strict=True)
-            )
-            return [one if isinstance(one, DueState) else one.submission for one in verdicts]
-
-        return judge
+        judge = by_key(self._rows, is_held)
+        found = await self._held.rows(judge, until_ms=until_ms, limit=limit, shards=partitions)
+        return [row.submission for row in found]
 
     async def volume(self, user_id: UserId, *, since_ms: int) -> SendingVolume:
         hours = await self._session.read(_HOURS, user_id, since_ms // HOUR_MS)
@@ -165,16 +153,13 @@ class CassandraSubmissions(CassandraStore, Submissions):
 
     async def walk(self, *, after: SubmissionId, limit: int) -> builtins.list[Submission]:
         check_limit(limit)
-        return await self._every.rows(
-            self._of_list,
+        found = await self._every.rows(
+            any_of(self._rows),
             until_ms=FOREVER_MS,
             limit=limit,
             after=(id_time_ms(after), after) if after else BEGIN,
         )
-
-    async def _of_list(self, entries: Sequence[DueEntry]) -> list[Submission | DueState]:
-        rows = await self._rows.get_many([entry.key for entry in entries])
-        return [row.submission if row else DueState.EARLY for row in rows]
+        return [row.submission for row in found]
 
     async def settled(
         self, *, after: SettledPlace = FIRST, before_ms: int, limit: int
@@ -186,9 +171,9 @@ class CassandraSubmissions(CassandraStore, Submissions):
             return is_due and not stored.is_released
 
         place = BEGIN if after == FIRST else after
-        return await self._settled.rows(
-            self._judge(is_settled), until_ms=before_ms - 1, limit=limit, after=place
-        )
+        judge = by_key(self._rows, is_settled)
+        found = await self._settled.rows(judge, until_ms=before_ms - 1, limit=limit, after=place)
+        return [row.submission for row in found]
 
     async def set_released(self, submission_ids: Sequence[SubmissionId]) -> None:
         def released(stored: StoredSubmission | None) -> StoredSubmission | None:
@@ -202,9 +187,9 @@ class CassandraSubmissions(CassandraStore, Submissions):
 
     async def delete_released(self, *, before_ms: int, limit: int) -> int:
         check_limit(limit)
-        judge = self._judge(lambda stored, _: stored.is_released)
+        judge = by_key(self._rows, lambda stored, _: stored.is_released)
         rows = await self._released.rows(judge, until_ms=before_ms - 1, limit=limit)
-        await asyncio.gather(*map(self._delete, rows))
+        await asyncio.gather(*(self._delete(row.submission) for row in rows))
         return len(rows)
 
     async def _delete(self, row: Submission) -> None:
