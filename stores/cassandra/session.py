@@ -192,14 +192,20 @@ class CassandraSession:
         return found, place.state
 
     async def write(
-        self, statements: Sequence[Statement], *, check: WriteCheck = always_writable
+        self,
+        statements: Sequence[Statement],
+        *,
+        check: WriteCheck = always_writable,
+        one_partition: bool = False,
     ) -> None:
         """Carry the statements out, in no order. Raises StoreUnavailable: some may be done.
 
         `check` is called immediately before each request; its error ends the call, and other
-        requests may be done.
+        requests may be done. `one_partition`: all rows are in one partition, and are written in
+        one mutation: a read finds all of them or none. The server does not limit its size.
         """
-        batches = [await self._batch(group) for group in _groups(statements)]
+        groups = [statements] if one_partition else _groups(statements)
+        batches = [await self._batch(group) for group in groups]
         await asyncio.gather(*(self._answer(batch, check=check) for batch in batches))
 
     async def define(self, cql: str) -> list[Row]:

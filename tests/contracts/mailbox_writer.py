@@ -106,6 +106,18 @@ class MailboxWriterContract:
             await store.commit_all([another_command(commits[0])])
         await holds_what(store, ann)
 
+    async def test_many_deliveries_are_written_together(self, store):
+        """They share threads and senders, and pass each seq at which a store does more."""
+        ann = Writer()
+        for first in range(0, 150, 50):
+            names = [str(number) for number in range(first, first + 50)]
+            commits = [ann.deliver(name, thread=f"t{int(name) % 3}") for name in names]
+            await store.commit_all(commits)
+        await holds_what(store, ann)
+        await store.commit_all(commits)
+        assert await store.load("ann") == ann.state
+        assert (await store.check("ann")).differences == ()
+
     async def test_the_same_commit_twice_at_once_is_one(self, store):
         ann = Writer()
         for commit in (ann.deliver("a"), ann.mark("a", SEEN)):

@@ -1,6 +1,6 @@
-"""Plan of a step: every row that a commit writes, computed before anything is written.
+"""Plan of a group of steps: every row that it writes, computed before anything is written.
 
-The plan is stored with the journal's entry (Redo). Its rows are absolute, so that writing them
+The plan is stored with the journal's entries (Redo). Its rows are absolute, so that writing them
 twice, or after a part of them was written, leaves the same mailbox.
 """
 
@@ -31,6 +31,7 @@ from schemas.cql.mail_store import (
     THREAD,
     THREAD_KEY,
 )
+from schemas.events.mailbox_events import MailboxChanged
 from schemas.ids import DomainId, MessageId, ThreadId, UserId
 from schemas.mailbox import MailboxState, Message, Usage
 from stores.cassandra.mail_store.lists import (
@@ -52,12 +53,17 @@ from stores.cassandra.mail_store.threads import (
 
 
 class Redo(msgspec.Struct, frozen=True, array_like=True):
-    """All that a step writes after its journal entry: the views, and at last the state."""
+    """What is written after the journal entries of a group: the views, and at last the state."""
 
-    seq: int
+    seq: int  # of the last step
     views: tuple[RowWrite, ...]
     domain_id: DomainId
     state: MailboxState
+    first_of_many: int = 0  # seq of the first step; 0: there is one
+
+    @property
+    def first_seq(self) -> int:
+        return self.first_of_many or self.seq
 
     def last(self, user_id: UserId, generation: int) -> RowWrite:
         """The row of the state."""
@@ -70,7 +76,7 @@ decode_redo = msgspec.msgpack.Decoder(Redo).decode
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CommitPlan:
     redo: Redo
-    heads: dict[str, ListHead]  # of all lists, after the step
+    heads: dict[str, ListHead]  # of all lists, after the group
 
 
 def usage_row(user_id: UserId, domain_id: DomainId, usage: Usage) -> RowWrite:
@@ -94,48 +100,64 @@ def message_rows(row: Message, before: Message | None) -> list[RowWrite]:
 
 async def plan(
     reads: MailboxReads,
-    commit: Commit,
+    commits: Sequence[Commit],
     before: MailboxState,
     heads: dict[str, ListHead],
     bound: Mapping[bytes, ThreadId],
 ) -> CommitPlan:
-    """Plan a commit on a mailbox whose state is `before` and whose lists have `heads`.
+    """Plan a group of commits on a mailbox whose state is `before` and whose lists have `heads`.
 
-    `bound`: those of the commit's thread keys that belong to a thread already.
+    `bound`: those of the commits' thread keys that belong to a thread already.
     """
-    entry, user_id = commit.entry, commit.entry.user_id
-    changes = await _changes(reads, commit)
+    first, last = commits[0].entry, commits[-1].entry
+    user_id, state = last.user_id, commits[-1].state
+    changes = await _changes(reads, commits)
     lists = HeadChanges(user_id, heads)
     for old, new in changes:
         lists.change(rows_of(old), rows_of(new))
     parts = await asyncio.gather(
         _threads(reads, user_id, changes, lists),
-        _correspondents(reads, commit, changes),
-        _settings(reads, commit),
+        _correspondents(reads, last, changes),
+        _settings(reads, last),
     )
-    follow_up = None if entry.follow_up is None else encode(entry.follow_up)
     views = [
-        put(COMMAND, user_id, entry.command_id, entry.seq, follow_up),
+        *(_command_row(commit.entry) for commit in commits),
         *(row for old, new in changes for row in message_rows(new, old)),
         *(row for rows in parts for row in rows),
         # A key that is bound keeps its thread.
-        *(
-            put(THREAD_KEY, user_id, *each)
-            for each in commit.threads.items()
-            if each[0] not in bound
-        ),
-        *lists.writes(entry.seq),
-    ]
-    if before.usage != commit.state.usage:
-        views.append(usage_row(user_id, entry.domain_id, commit.state.usage))
-    redo = Redo(entry.seq, tuple(views), entry.domain_id, commit.state)
+        *(put(THREAD_KEY, user_id, *each) for each in keys_of(commits).items()
+          if each[0] not in bound),
+        *lists.writes(last.seq),
+    ]  # fmt: skip
+    if before.usage != state.usage:
+        views.append(usage_row(user_id, last.domain_id, state.usage))
+    first_of_many = first.seq if first is not last else 0
+    redo = Redo(last.seq, tuple(views), last.domain_id, state, first_of_many)
     return CommitPlan(redo=redo, heads=heads | lists.after)
 
 
-async def _changes(reads: MailboxReads, commit: Commit) -> list[RowChange]:
-    pairs = list(zip(commit.entry.changes, commit.messages, strict=True))
+def keys_of(commits: Sequence[Commit]) -> dict[bytes, ThreadId]:
+    """The thread keys that the commits bind, each to the thread of the first that binds it."""
+    return {
+        key: thread_id
+        for commit in reversed(commits)
+        for key, thread_id in commit.threads.items()
+    }  # fmt: skip
+
+
+def _command_row(entry: MailboxChanged) -> RowWrite:
+    follow_up = None if entry.follow_up is None else encode(entry.follow_up)
+    return put(COMMAND, entry.user_id, entry.command_id, entry.seq, follow_up)
+
+
+async def _changes(reads: MailboxReads, commits: Sequence[Commit]) -> list[RowChange]:
+    pairs = [
+        pair
+        for commit in commits
+        for pair in zip(commit.entry.changes, commit.messages, strict=True)
+    ]
     changed = [row.message_id for change, row in pairs if not change.delivered]
-    known: dict[MessageId, Message] = await reads.rows(commit.entry.user_id, changed)
+    known: dict[MessageId, Message] = await reads.rows(commits[0].entry.user_id, changed)
     return [(None if change.delivered else known[row.message_id], row) for change, row in pairs]
 
 
@@ -168,9 +190,9 @@ def _count_conversations(lists: HeadChanges, before: StoredThread, after: Stored
 
 
 async def _correspondents(
-    reads: MailboxReads, commit: Commit, changes: Iterable[RowChange]
+    reads: MailboxReads, entry: MailboxChanged, changes: Iterable[RowChange]
 ) -> list[RowWrite]:
-    user_id, is_drop = commit.entry.user_id, correspondent_rules.is_drop_due(commit.entry.seq)
+    user_id, is_drop = entry.user_id, correspondent_rules.is_drop_due(entry.seq)
     counted = [correspondent_rules.counted(old, new) for old, new in changes]
     addresses = list({address: None for one in counted for address in one})
     known = await (
@@ -195,8 +217,7 @@ async def _correspondents(
     ]  # fmt: skip
 
 
-async def _settings(reads: MailboxReads, commit: Commit) -> list[RowWrite]:
-    entry = commit.entry
+async def _settings(reads: MailboxReads, entry: MailboxChanged) -> list[RowWrite]:
     if entry.settings is None:
         return []
     stored: Any = stored_after(await reads.settings(entry.user_id), entry)

@@ -5,10 +5,10 @@ reads the claims. If it sees another claim with this generation, it claims the n
 writers at least one sees the other's claim, because a quorum that reads meets a quorum that has
 written. So a generation belongs to one writer. Only then it reads the journal.
 
-A step writes its journal entry, and then reads the claims. If there is none with a higher
-generation, the next owner had not yet finished its claim, so that owner will find the entry in the
-journal. If there is one, this writer stops before it writes any view; the new owner finishes the
-entry, or replaces it by its own, whose timestamp is higher.
+A writer of a group of steps (groups.py) writes its journal entries, and then reads the claims. If
+there is none with a higher generation, the next owner had not yet finished its claim, so that owner
+will find the entries in the journal. If there is one, this writer stops before it writes any view;
+the new owner finishes the group, or replaces it by its own, whose timestamps are higher.
 """
 
 import asyncio
@@ -26,7 +26,7 @@ CLAIM_ATTEMPTS = 20
 _HIGHEST = CLAIM.select("generation", "LIMIT 1")
 _FROM = CLAIM.select("generation, owner", "AND generation >= ?")
 _OLDER = "DELETE FROM claim USING TIMESTAMP ? WHERE user_id = ? AND generation < ?"
-_STAMP = JOURNAL.select("WRITETIME(entry)", "AND seq = ?")
+_STAMPS = JOURNAL.select("WRITETIME(entry)", "AND seq >= ? AND seq <= ?")
 
 
 class Ownership:
@@ -62,17 +62,18 @@ class Ownership:
         """Whether no other writer has claimed the mailbox since the claim of `generation`."""
         return await self._session.read(_FROM, user_id, generation) == [(generation, self._owner)]
 
-    async def check(self, user_id: UserId, *, seq: int, generation: int) -> None:
-        """Check that the entry at `seq` is ours, and the mailbox too.
+    async def check(self, user_id: UserId, *, first: int, last: int, generation: int) -> None:
+        """Check that the entries of the group `first` to `last` are ours, and the mailbox too.
 
         Raises JournalConflict: another writer has the mailbox now; write no view.
         """
+        stamp = stamp_of(first, generation)
         claims, stamps = await asyncio.gather(
             self._session.read(_FROM, user_id, generation),
-            self._session.read(_STAMP, user_id, seq >> JOURNAL_SHIFT, seq),
+            self._session.read(_STAMPS, user_id, first >> JOURNAL_SHIFT, first, last),
         )
-        if claims != [(generation, self._owner)] or stamps != [(stamp_of(seq, generation),)]:
-            raise JournalConflict(user_id, seq)
+        if claims != [(generation, self._owner)] or stamps != [(stamp,)] * (last - first + 1):
+            raise JournalConflict(user_id, first)
 
     async def _forget_older(self, user_id: UserId, seq: int, generation: int) -> None:
         older = user_id, generation

@@ -19,10 +19,20 @@ class MailboxStatements:
         self._session = session
         self._check = check
 
-    async def write(self, rows: Iterable[RowWrite], *, seq: int, generation: int) -> None:
-        """Write the rows of a step, in no order. Raises StoreUnavailable, AssignmentInDoubt."""
+    async def write(
+        self,
+        rows: Iterable[RowWrite],
+        *,
+        seq: int,
+        generation: int,
+        one_partition: bool = False,
+    ) -> None:
+        """Write the rows of a step, in no order. Raises StoreUnavailable, AssignmentInDoubt.
+
+        `one_partition`: they are in one partition, and are written in one mutation.
+        """
         statements = stamped(rows, seq=seq, generation=generation)
-        await self._session.write(statements, check=self._check)
+        await self._session.write(statements, check=self._check, one_partition=one_partition)
 
     async def delete(self, cql: str, *keys: tuple[Any, ...], seq: int, generation: int) -> None:
         """Delete ranges of rows. `cql`: its values are the timestamp, then those of one of `keys`.

@@ -1,7 +1,7 @@
 """MailStore on a Cassandra cluster, written by the role `mailbox`, read by every process.
 
-A step: plan, journal entry with the plan, check of the fence, views, state. `load` finishes a step
-whose journal entry is written. Readers repair nothing.
+A group of steps: plan, journal entries with the plan, check of the fence, views, state. `load`
+finishes a group whose entries are written. Readers repair nothing.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -171,11 +171,11 @@ class CassandraMailStore(CassandraStore, PagedReads, MailStore):
         return await self._writes.load(user_id)
 
     async def commit(self, commit: Commit) -> None:
-        await self._writes.commit(commit)
+        await self._writes.commit([commit])
 
     async def commit_all(self, commits: Sequence[Commit]) -> None:
-        for commit in commits:
-            await self._writes.commit(commit)
+        if commits:
+            await self._writes.commit(commits)
 
     async def by_command(self, user_id: UserId, command_id: CommandId) -> MailboxChanged | None:
         return await self._history.by_command(user_id, command_id)

@@ -24,17 +24,20 @@ from schemas.mail import HeaderSummary
 from schemas.mailbox import MailboxState, Message
 from stores.cassandra.mail_store.check.findings import CheckFindings
 from stores.cassandra.mail_store.check.mailbox_check import MailboxCheck
-from stores.cassandra.mail_store.commit_plan import Redo, decode_redo, plan
+from stores.cassandra.mail_store.commit_plan import Redo, decode_redo, keys_of, plan
 from stores.cassandra.mail_store.folding import Folding
+from stores.cassandra.mail_store.groups import STEPS_MAX, groups_of
 from stores.cassandra.mail_store.history import History
 from stores.cassandra.mail_store.lists import ListHead, encode
 from stores.cassandra.mail_store.mailbox_reads import MailboxReads
 from stores.cassandra.mail_store.ownership import Ownership
-from stores.cassandra.mail_store.stamps import RowWrite, delete, put
+from stores.cassandra.mail_store.stamps import RowWrite, put
 from stores.cassandra.mail_store.statements import MailboxStatements
+from stores.cassandra.session import NO_VALUE
 
 KNOWN_MAX = 10_000  # mailboxes whose lists' heads are kept, about 2 KB each
-_ENTRY_AND_REDO = JOURNAL.select("entry, redo", "AND seq = ?")
+_ENTRIES_AND_REDO = JOURNAL.select("seq, entry, redo", "AND seq >= ? LIMIT ?")
+_FROM = "DELETE FROM journal USING TIMESTAMP ? WHERE user_id = ? AND bucket = ? AND seq >= ?"
 _REBUILD = REBUILD.select("rebuild")
 _rebuild = msgspec.msgpack.Decoder(Rebuild).decode
 
@@ -66,7 +69,7 @@ class MailboxWrites:
         self._locks: WeakValueDictionary[UserId, asyncio.Lock] = WeakValueDictionary()
 
     async def load(self, user_id: UserId) -> MailboxState:
-        """Claim the mailbox, and finish a step that was cut short.
+        """Claim the mailbox, and finish a group that was cut short.
 
         A mailbox that is still this writer's is not claimed again: a command that changes nothing
         loads it too, and a mailbox has a limited number of generations.
@@ -78,36 +81,55 @@ class MailboxWrites:
                 return owned.state
             return (await self._claimed(user_id)).state
 
-    async def commit(self, commit: Commit) -> None:
-        commit_rules.check_whole(commit)
-        entry, user_id = commit.entry, commit.entry.user_id
+    async def commit(self, commits: Sequence[Commit]) -> None:
+        """Write successive commits of one user. Of a group all are written, or none."""
+        for commit in commits:
+            commit_rules.check_whole(commit)
+        user_id = commits[0].entry.user_id
         async with self._lock(user_id):
             with self._kept(user_id):
-                owned = self._owned.get(user_id) or await self._claimed(user_id)
-                last_seq = owned.state.seq
-                journalled = (
-                    await self._history.entry(user_id, entry.seq) if entry.seq <= last_seq else None
-                )
-                if commit_rules.is_repeated(entry, last_seq=last_seq, journalled=journalled):
-                    return
-                (done_seq, _), bound = await asyncio.gather(
-                    self._history.command(user_id, entry.command_id),
-                    self._reads.bound(user_id, commit.threads.keys() - owned.unbound),
-                )
-                if done_seq:
-                    raise JournalConflict(user_id, entry.seq)
-                made = await plan(self._reads, commit, owned.state, owned.heads, bound)
-                row = encode(entry), encode(made.redo)
-                await self._journal(user_id, entry.seq, row, owned.generation)
-                await self._finish(user_id, made.redo, owned.generation)
-                after = replace(
-                    owned,
-                    domain_id=entry.domain_id,
-                    state=commit.state,
-                    heads=made.heads,
-                    unbound=owned.unbound - commit.threads.keys(),
-                )
-                self._keep(user_id, after)
+                for group in groups_of(commits):
+                    await self._commit_group(user_id, group)
+
+    async def _commit_group(self, user_id: UserId, commits: Sequence[Commit]) -> None:
+        owned = self._owned.get(user_id) or await self._claimed(user_id)
+        new = await self._new(commits, owned.state.seq)
+        if not new:
+            return
+        keys = keys_of(new).keys()
+        done, bound = await asyncio.gather(
+            self._history.command_seqs(user_id, [commit.entry.command_id for commit in new]),
+            self._reads.bound(user_id, keys - owned.unbound),
+        )
+        if done:
+            raise JournalConflict(user_id, new[0].entry.seq)
+        made = await plan(self._reads, new, owned.state, owned.heads, bound)
+        entries = [encode(commit.entry) for commit in new]
+        await self._journal(user_id, entries, made.redo, owned.generation)
+        await self._finish(user_id, made.redo, owned.generation)
+        after = replace(
+            owned,
+            domain_id=made.redo.domain_id,
+            state=made.redo.state,
+            heads=made.heads,
+            unbound=owned.unbound - keys,
+        )
+        self._keep(user_id, after)
+
+    async def _new(self, commits: Sequence[Commit], last_seq: int) -> list[Commit]:
+        """The commits without those that the journal has. Raises JournalConflict."""
+        new: list[Commit] = []
+        for commit in commits:
+            entry = commit.entry
+            journalled = (
+                await self._history.entry(entry.user_id, entry.seq)
+                if entry.seq <= last_seq
+                else None
+            )
+            if not commit_rules.is_repeated(entry, last_seq=last_seq, journalled=journalled):
+                new.append(commit)
+                last_seq = entry.seq
+        return new
 
     async def rows_and_threads(
         self, user_id: UserId, message_ids: Sequence[MessageId], keys: Sequence[bytes]
@@ -190,54 +212,66 @@ class MailboxWrites:
         return after
 
     async def _claimed(self, user_id: UserId) -> Owned:
-        """Claim the mailbox; then read it, and finish a step that was cut short.
+        """Claim the mailbox; then read it, and finish a group that was cut short.
 
         Raises JournalConflict: another writer has claimed it since.
         """
         _, before = await self._reads.stored(user_id)
         generation = await self._ownership.claim(user_id, seq=before.seq)
         domain_id, state = await self._reads.stored(user_id)
-        seq = state.seq + 1
-        rows = await self._session.read(_ENTRY_AND_REDO, user_id, seq >> JOURNAL_SHIFT, seq)
-        if rows:
-            entry, redo_blob = rows[0]
-            redo = decode_redo(redo_blob)
-            if redo.seq > seq:
-                raise JournalConflict(user_id, seq)  # another owner has gone on since
-            if redo.seq < seq:
-                raise Fatal(f"user {user_id} seq {seq}: its rows are not in the journal")
-            await self._journal(user_id, seq, (entry, redo_blob), generation)
+        redo = await self._unfinished(user_id, state.seq + 1, generation)
+        if redo is not None:
             await self._finish(user_id, redo, generation)
             domain_id, state = redo.domain_id, redo.state
         heads, _ = await asyncio.gather(
             self._reads.heads(user_id),
-            self._exclude_late_entry(user_id, state.seq + 1, generation),
+            self._exclude_late_entries(user_id, state.seq + 1, generation),
         )
         owned = Owned(generation=generation, domain_id=domain_id, state=state, heads=heads)
         self._keep(user_id, owned)
         return owned
 
-    async def _exclude_late_entry(self, user_id: UserId, seq: int, generation: int) -> None:
-        """Delete the entry of an earlier generation, which may arrive hours after it was sent.
+    async def _unfinished(self, user_id: UserId, seq: int, generation: int) -> Redo | None:
+        """Journal the group that begins at `seq` again, if it is in the journal.
+
+        Without that the deletion of an owner between the two (`_exclude_late_entries`) may arrive
+        after the views are written.
+        """
+        bucket = seq >> JOURNAL_SHIFT
+        rows = await self._session.read(_ENTRIES_AND_REDO, user_id, bucket, seq, STEPS_MAX)
+        if not rows or rows[0][0] != seq:
+            return None
+        redo = decode_redo(rows[0][2])
+        if redo.first_seq > seq:
+            raise JournalConflict(user_id, seq)  # another owner has gone on since
+        entries = {row[0]: row[1] for row in rows if row[0] <= redo.seq}
+        if [*entries] != list(range(redo.first_seq, redo.seq + 1)):
+            raise Fatal(f"user {user_id} seq {seq}: its rows are not in the journal")
+        await self._journal(user_id, [*entries.values()], redo, generation)
+        return redo
+
+    async def _exclude_late_entries(self, user_id: UserId, seq: int, generation: int) -> None:
+        """Delete what earlier generations journal from `seq` on: it may arrive hours later.
 
         A coordinator keeps a write for a replica that is away (a hint), and its writer gets an
         error. Entries of this generation have a higher timestamp than the deletion.
         """
         if generation > 1:
-            await self._write(
-                [delete(JOURNAL, user_id, seq >> JOURNAL_SHIFT, seq)], seq, generation - 1
-            )
+            late = user_id, seq >> JOURNAL_SHIFT, seq
+            await self._statements.delete(_FROM, late, seq=seq, generation=generation - 1)
 
     async def _journal(
-        self, user_id: UserId, seq: int, row: tuple[bytes, bytes], generation: int
+        self, user_id: UserId, entries: Sequence[bytes], redo: Redo, generation: int
     ) -> None:
-        """Write an entry with its redo, one mutation; then check that no other owner is there.
-
-        Also for the entry of an earlier generation that is finished here: the deletion of an owner
-        between the two (`_exclude_late_entry`) may arrive after this.
-        """
-        await self._write([put(JOURNAL, user_id, seq >> JOURNAL_SHIFT, seq, *row)], seq, generation)
-        await self._ownership.check(user_id, seq=seq, generation=generation)
+        """Write the entries of a group and its redo; then check that no other owner is there."""
+        first, bucket = redo.first_seq, redo.seq >> JOURNAL_SHIFT
+        redos = [*[NO_VALUE] * (len(entries) - 1), encode(redo)]
+        rows = [
+            put(JOURNAL, user_id, bucket, first + number, *values)
+            for number, values in enumerate(zip(entries, redos, strict=True))
+        ]
+        await self._statements.write(rows, seq=first, generation=generation, one_partition=True)
+        await self._ownership.check(user_id, first=first, last=redo.seq, generation=generation)
 
     async def _finish(self, user_id: UserId, redo: Redo, generation: int) -> None:
         await self._write(redo.views, redo.seq, generation)

@@ -81,10 +81,14 @@ class ScopedSession(CassandraSession):
         return self._own(row for row in every if row[0].startswith(self.scope)), place
 
     async def write(
-        self, statements: Sequence[Statement], *, check: WriteCheck = always_writable
+        self,
+        statements: Sequence[Statement],
+        *,
+        check: WriteCheck = always_writable,
+        one_partition: bool = False,
     ) -> None:
         scoped = [(cql, self._scoped(values)) for cql, values in statements]
-        await super().write(scoped, check=check)
+        await super().write(scoped, check=check, one_partition=one_partition)
 
     def _own(self, rows: Iterable[Row]) -> list[Row]:
         """The rows without the prefix in their first column."""

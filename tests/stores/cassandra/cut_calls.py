@@ -23,11 +23,15 @@ class CutSession(ScopedSession):
         return await super().read(cql, *values)
 
     async def write(
-        self, statements: Sequence[Statement], *, check: WriteCheck = always_writable
+        self,
+        statements: Sequence[Statement],
+        *,
+        check: WriteCheck = always_writable,
+        one_partition: bool = False,
     ) -> None:
-        for statement in statements:
+        for part in [statements] if one_partition else [[one] for one in statements]:
             self.step()
-            await super().write([statement], check=check)
+            await super().write(part, check=check, one_partition=one_partition)
 
     def step(self) -> None:
         """Count a request."""

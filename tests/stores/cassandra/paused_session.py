@@ -31,10 +31,14 @@ class PausedSession(ScopedSession):
         return await super().read(cql, *values)
 
     async def write(
-        self, statements: Sequence[Statement], *, check: WriteCheck = always_writable
+        self,
+        statements: Sequence[Statement],
+        *,
+        check: WriteCheck = always_writable,
+        one_partition: bool = False,
     ) -> None:
         await self._step()
-        await super().write(statements, check=check)
+        await super().write(statements, check=check, one_partition=one_partition)
         self.writes += 1
 
     async def _step(self) -> None:

@@ -97,3 +97,21 @@ async def test_a_delivery_reads_only_what_its_writer_does_not_know(
         await store.commit(commit)
     # Each: message, keys; command, thread, correspondent; entry, claims, its stamp; views, state.
     assert counting.spent() == 3 * 10
+
+
+async def test_deliveries_that_are_written_together_share_the_requests(
+    counting: CountingSession,
+) -> None:
+    store, writer = CassandraMailStore(counting), Writer()
+    await store.load(writer.user_id)
+    counting.spent()
+    number, together = 1_100, 20  # so that the journal begins its second bucket
+    for first in range(0, number, together):
+        commits = [writer.deliver(f"mail {name}") for name in range(first, first + together)]
+        await store.commit_all(commits)
+    assert counting.spent() < 1.5 * number
+    reader = CassandraMailStore(counting)
+    assert await reader.load(writer.user_id) == writer.state
+    journal = await reader.journal(writer.user_id, since_seq=900, limit=1_000)
+    assert journal == writer.entries[900:]
+    assert (await reader.check(writer.user_id)).differences == ()

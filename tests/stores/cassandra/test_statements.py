@@ -64,7 +64,11 @@ class SentStatements(CassandraSession):
         self.sent: list[Statement] = []
 
     async def write(
-        self, statements: Sequence[Statement], *, check: WriteCheck = always_writable
+        self,
+        statements: Sequence[Statement],
+        *,
+        check: WriteCheck = always_writable,
+        one_partition: bool = False,
     ) -> None:
         check()
         self.sent += statements

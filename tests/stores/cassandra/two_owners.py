@@ -4,10 +4,11 @@
 checkout. Prints the seeds that failed, and what the others did; ends with 1 if a seed failed.
 
 Both owners handle one log with the code of the stage `mailbox`, but by rules of two versions: their
-chunks of bulk commands differ in size, so that they decide the same command, at the same seq,
-differently. The second owner begins at a command before that in which the late owner is paused, as
-after a takeover. The late owner then goes on with more commands than that, which is worse than what
-a revoke lets it do: in this run nothing but the fence of the store stops it. Its lease never ends.
+chunks of bulk commands, and groups of deliveries that are written together, differ in size, so that
+they decide the same command, at the same seq, differently. The second owner begins at a command
+before that in which the late owner is paused, as after a takeover. The late owner then goes on with
+more commands than that, which is worse than what a revoke lets it do: in this run nothing but the
+fence of the store stops it. Its lease never ends.
 """
 
 import argparse
@@ -19,9 +20,11 @@ import time
 import traceback
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
+from agents.delivery_batch import deliver_together
 from agents.mailbox import mailbox
 from agents.mailbox_failures import CommitFailed
 from agents.ports import MailboxPorts
@@ -53,7 +56,9 @@ from tests.support.agent_builders import OneTry, mailbox_ports
 from tests.support.cassandra import CassandraNode
 from tests.system.two_workers.mailbox_commands import USERS, CommandGenerator
 
-CHUNKS = (2, 5)  # messages in a chunk of a bulk command: rules of two versions
+# Messages in a chunk of a bulk command, deliveries written together: rules of two versions.
+CHUNKS = (2, 5)
+AGAIN = 0.5  # a delivery follows the one before it
 UNFOLDED = 8  # last entries, among them all that are handled again after the takeover
 RESTARTS_MAX = 20  # of the second owner, each after a claim of the late owner
 LATER_MS = 2**50
@@ -76,7 +81,12 @@ class NarrowGenerator(CommandGenerator):
         return message_id(mail, user)
 
     def log(self, count: int) -> list[Command]:
-        commands = self.more(count)
+        commands: list[Command] = []
+        for command in self.more(count):
+            commands.append(command)
+            while isinstance(command, Deliver) and self._dice.random() < AGAIN:
+                commands.append(self._delivery(command.user_id))
+                self._given.append(commands[-1])
         for at in range(len(commands)):
             if self._dice.random() < 0.08:
                 commands[at] = self._maintenance(at)
@@ -99,16 +109,20 @@ class OwnerSession(PausedSession):
         self.entries: dict[tuple[str, int, int], bytes] = {}  # of user, seq and generation
 
     async def write(
-        self, statements: Sequence[Statement], *, check: WriteCheck = always_writable
+        self,
+        statements: Sequence[Statement],
+        *,
+        check: WriteCheck = always_writable,
+        one_partition: bool = False,
     ) -> None:
-        await super().write(statements, check=check)
+        await super().write(statements, check=check, one_partition=one_partition)
         for cql, values in statements:
             table = BY_PUT.get(cql)
             stamp = values[-1] if table else values[0]
             seq, generation = stamp >> GENERATION_BITS, stamp & GENERATION_MAX
             assert generation > 0, f"a statement without a generation: {cql}"
             if table is JOURNAL:
-                self.entries[values[0], seq, generation] = values[3]
+                self.entries[values[0], values[2], generation] = values[3]
             if table is REBUILD:
                 self.rebuilt.add((values[0], generation))
             if table and table not in NOT_OF_STEPS:
@@ -122,6 +136,7 @@ class Owner:
         self.session = session
         self.position = 0
         self.restarts = 0
+        self.together = 0  # deliveries that were applied with others
         self.outcomes: list[tuple[int, Event]] = []  # offset, and what was published
         self._log = log
         self._chunk_max = chunk_max
@@ -141,15 +156,41 @@ class Owner:
         while self.position < min(end, len(self._log)):
             command = self._log[self.position]
             try:
-                await (self._fold if isinstance(command, FoldJournal) else self._apply)(command)
+                if isinstance(command, FoldJournal):
+                    await self._fold(command)
+                elif await self._apply_together(end):
+                    continue
+                else:
+                    await self._apply(command)
             except Transient:  # an overloaded node; a worker holds the event too
                 await asyncio.sleep(HOLD_S)
             else:
                 self.position += 1
 
+    async def _apply_together(self, end: int) -> bool:
+        """Apply the next deliveries of one user as a worker does, if they can be."""
+        at = range(self.position, min(end, len(self._log), self.position + self._chunk_max))
+        user_id = self._log[self.position].user_id
+        commands = list(
+            takewhile(lambda one: _is_delivery(one, user_id), (self._log[n] for n in at))
+        )
+        if len(commands) < 2:
+            return False
+        attempts = [OneTry(offset=offset) for offset in at[: len(commands)]]
+        outputs = await deliver_together(commands, attempts, self._ports)
+        if outputs is None:
+            return False
+        for attempt, of_one in zip(attempts, outputs, strict=True):
+            self._publish(attempt, of_one)
+            self.position += 1
+            self.together += 1
+        return True
+
     async def _apply(self, command: Any) -> None:
         attempt = OneTry(offset=self.position)
-        outputs = await mailbox(command, attempt, self._ports)
+        self._publish(attempt, await mailbox(command, attempt, self._ports))
+
+    def _publish(self, attempt: OneTry, outputs: Sequence[Event]) -> None:
         attempt.published()
         for output in outputs:
             if isinstance(output, MailboxChanged | CommandAnswered):
@@ -203,7 +244,8 @@ async def run(seed: int, connected: CassandraSession, scope: str) -> str:
     await owner.handle_with_restarts(lambda: len(log))
     await check(late, owner, log, ScopedSession.of(connected, scope))
     end = "not paused" if not was_paused else "went on" if outcome is None else "stopped"
-    return f"{end}, the owner {'restarted' if owner.restarts else 'undisturbed'}"
+    together = " (deliveries together)" if late.together and owner.together else ""
+    return f"{end}, the owner {'restarted' if owner.restarts else 'undisturbed'}{together}"
 
 
 async def check(late: Owner, owner: Owner, log: list[Command], session: ScopedSession) -> None:
@@ -254,7 +296,8 @@ async def _check_cells(late: Owner, owner: Owner, session: ScopedSession) -> Non
         table, key, seq, generation = write
         user_id = key[table.key.index("user_id")]
         if (user_id, generation) not in rebuilt:
-            step = (user_id, seq, table is JOURNAL)
+            # Entries of a group have the timestamp of its first step.
+            step = (user_id, key[2] if table is JOURNAL else seq, table is JOURNAL)
             highest[step] = max(highest[step], generation)
             rows.append((write, step))
     entries = late.session.entries | owner.session.entries
