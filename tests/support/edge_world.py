@@ -63,6 +63,7 @@ HOPS = (
 PLAIN = (
     b"From: Bob <bob@postriver.test>\r\nTo: alice@postriver.test\r\nSubject: %s\r\n\r\nHello\r\n"
 )
+HTML = b"MIME-Version: 1.0\r\nContent-Type: text/html\r\n"  # before PLAIN: the same as HTML
 
 
 class SuccessfulAttempt(Attempt):

@@ -15,11 +15,10 @@ from schemas.ids import DomainId
 from tests.api.webmail.test_compose import editor_of, sent_by_alice, undo_nothing, write
 from tests.support.broker import free_ports
 from tests.support.browser_reports import ReportingBrowser
-from tests.support.edge_world import PLAIN, World
+from tests.support.edge_world import HTML, PLAIN, World
 from tests.support.webmail import Watched, opened
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
-HTML = b"MIME-Version: 1.0\r\nContent-Type: text/html\r\n"
 KEPT = """async ({store, count}) => {
   const opened = (name) => new Promise((resolve) => {
     const asking = indexedDB.open(name);

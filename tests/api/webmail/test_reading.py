@@ -6,7 +6,7 @@ import re
 import pytest
 from playwright.async_api import Page, expect
 
-from tests.support.edge_world import PLAIN
+from tests.support.edge_world import HTML, PLAIN
 from tests.support.waiting import until
 from tests.support.webmail import opened
 
@@ -180,4 +180,35 @@ async def test_the_newest_unread_mail_is_read_ahead_unless_data_is_saved(
     await page.keyboard.press("Enter")
     await expect(watched.subject).to_have_text("number 0 end")
     assert len(found) == (1 if is_metered else 21)
+    assert watched.bad == []
+
+
+async def test_the_document_of_the_mail_that_is_likely_next_is_there_before_it_is_opened(
+    browser, world
+) -> None:
+    for at, name in enumerate((b"third", b"second", b"first")):
+        await world.deliver(HTML + PLAIN % name, at_ms=1000 + at, keywords=("$seen",))
+    watched = await opened(browser, world)
+    page, ahead = watched.page, watched.page.locator(".frames-ahead iframe")
+    await watched.row("first").hover()
+    await expect(ahead).to_have_count(1)
+    inside = ahead.first.content_frame.locator("body")
+    await expect(inside).to_contain_text("Hello")
+    await expect(ahead.first).to_be_hidden()
+    await inside.evaluate("body => { body.dataset.isOfBefore = true; }")
+    await watched.row("first").click()
+    shown = page.locator("article iframe.mail")
+    await expect(shown.content_frame.locator("body[data-is-of-before]")).to_contain_text("Hello")
+    await expect(shown).to_be_visible()
+    await expect(shown).to_have_attribute("title", re.compile("first"))
+    assert await shown.evaluate("node => parseInt(node.style.height)") > 24
+    await expect(ahead).to_have_count(2)  # those below it
+    await page.keyboard.press("j")
+    await expect(watched.subject).to_have_text("second")
+    await expect(shown.content_frame.locator("body")).to_contain_text("Hello")
+    await expect(ahead).to_have_count(1)
+    await page.get_by_role("button", name="Account and display").click()
+    await page.get_by_role("menuitem", name="Sign out").click()
+    await expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
+    await expect(ahead).to_have_count(0)
     assert watched.bad == []

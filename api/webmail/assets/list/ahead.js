@@ -5,7 +5,8 @@ import { effect, untracked } from "../vendor/preact.js";
 import { route } from "../router.js";
 import { keepsCopies } from "../store/device.js";
 import { connection, idle, session } from "../store/state.js";
-import { prefetch } from "../store/threads.js";
+import { loadAhead } from "../mail/frames.js";
+import { prefetch, readyThread } from "../store/threads.js";
 import { cursor, list } from "./current.js";
 
 const UNREAD_MAX = 20;
@@ -37,7 +38,7 @@ async function readUnread(rows) {
   for (const row of rows) {
     await idle();
     if (left <= 0 || !isCalm()) return;
-    left -= await readAhead(row);
+    left -= await readThread(row);
   }
 }
 
@@ -50,8 +51,16 @@ async function readNext(rows) {
   }
 }
 
-// Reads the conversation of a row, and the documents of its mails. Returns the characters of its contents.
+// Reads a conversation that is likely to be opened next, and loads the document of its last mail into a frame.
 export async function readAhead(row) {
+  await readThread(row);
+  await idle();
+  const { messages, bodies } = readyThread(row.thread_id) ?? { messages: [], bodies: {} }, last = messages.at(-1);
+  if (bodies[last?.id]?.view?.html) loadAhead(last.id);
+}
+
+// Reads the conversation of a row, and the documents of its mails. Returns the characters of its contents.
+async function readThread(row) {
   const thread = await prefetch(row.thread_id);
   if (!thread) return 0;
   let chars = 0;

@@ -5,14 +5,14 @@ import { html, useEffect, useLayoutEffect, useRef } from "../vendor/preact.js";
 import { t } from "../words.js";
 import { handleKey } from "../keys.js";
 import { settings } from "../store/state.js";
+import { frameIn, isEmpty, isThere, viewOf } from "./frames.js";
 
-const SANDBOX = "allow-same-origin allow-popups allow-popups-to-escape-sandbox";
 const PRINT_WIDTH = "680px"; // A4 and Letter have some 720 px between their margins
 const dark = matchMedia("(prefers-color-scheme: dark)");
 
 // `onMissing`: called where the document cannot be read, as without the service.
 export function MailFrame({ message, view, pictures, onMissing }) {
-  const frame = useRef(), { theme } = settings.value;
+  const place = useRef(), frame = useRef(), { theme } = settings.value;
   // A mail without colours takes the theme; others stand on white paper.
   const paint = () => {
     const scheme = !view.own_colours && (theme === "dark" || (theme === "system" && dark.matches)) ? "dark" : "light";
@@ -21,12 +21,15 @@ export function MailFrame({ message, view, pictures, onMissing }) {
     if (root) root.style.colorScheme = scheme;
   };
   useLayoutEffect(() => { // at once: the document is asked for before the page around it is painted
-    const node = frame.current;
+    const node = frameIn(place.current, viewOf(message.id, { pictures }));
     let sizes;
+    frame.current = node;
+    node.classList.toggle("coloured", view.own_colours);
+    node.title = t("message.frame", { subject: message.subject });
     const loaded = () => {
       const inside = node.contentDocument;
       if (inside?.URL === "about:blank") return;
-      if (!inside?.body?.hasChildNodes()) return onMissing();
+      if (!inside || isEmpty(node)) return onMissing();
       const fit = () => { node.style.height = `${Math.max(24, Math.ceil(inside.documentElement.getBoundingClientRect().height))}px`; };
       sizes = new ResizeObserver(fit);
       sizes.observe(inside.documentElement);
@@ -47,10 +50,10 @@ export function MailFrame({ message, view, pictures, onMissing }) {
     addEventListener("beforeprint", beforePrint);
     addEventListener("afterprint", afterPrint);
     node.addEventListener("load", loaded);
-    node.src = `/v1/messages/${message.id}/view${pictures ? "?images=true" : ""}`;
+    if (isThere(node)) loaded();
     return () => {
       sizes?.disconnect();
-      node.removeEventListener("load", loaded);
+      node.remove();
       removeEventListener("beforeprint", beforePrint);
       removeEventListener("afterprint", afterPrint);
     };
@@ -60,7 +63,7 @@ export function MailFrame({ message, view, pictures, onMissing }) {
     dark.addEventListener("change", paint);
     return () => dark.removeEventListener("change", paint);
   }, [theme]);
-  return html`<iframe ref=${frame} class=${`mail${view.own_colours ? " coloured" : ""}`} sandbox=${SANDBOX} title=${t("message.frame", { subject: message.subject })} referrerpolicy="no-referrer"></iframe>`;
+  return html`<div ref=${place}></div>`;
 }
 
 // A link whose text names another host than it leads to is opened after a question only.

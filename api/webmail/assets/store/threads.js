@@ -35,6 +35,12 @@ export async function prefetch(id) {
   return null;
 }
 
+// What is known of a conversation that was read; undefined: it was not.
+export function readyThread(id) {
+  const known = threads.get(id)?.peek();
+  return known?.state === "ready" ? known : undefined;
+}
+
 export const forget = () => threads.clear();
 
 async function load(id, known) {

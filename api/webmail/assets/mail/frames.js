@@ -1,0 +1,62 @@
+// Frames for the HTML of mails, and those of mails that are likely to be opened next: their documents are loaded where
+// nobody sees them, and a browser that can move a frame with its document (moveBefore) only has to show it then.
+
+import { effect } from "../vendor/preact.js";
+import { session } from "../store/state.js";
+
+const SANDBOX = "allow-same-origin allow-popups allow-popups-to-escape-sandbox";
+const AHEAD_MAX = 3;
+const ahead = new Map(); // address → frame, oldest first
+
+const store = document.createElement("div");
+store.className = "frames-ahead";
+store.inert = true;
+document.body.append(store);
+
+effect(() => { if (session.value === "out") for (const address of [...ahead.keys()]) drop(address); });
+
+export const viewOf = (messageId, { pictures = false } = {}) => `/v1/messages/${messageId}/view${pictures ? "?images=true" : ""}`;
+
+export function loadAhead(messageId) {
+  const address = viewOf(messageId);
+  if (!store.moveBefore || ahead.has(address)) return;
+  const shown = document.querySelector(".conversation iframe.mail"), frame = newFrame();
+  if (shown) store.style.width = `${shown.clientWidth}px`;
+  store.append(frame);
+  frame.src = address;
+  ahead.set(address, frame);
+  if (ahead.size > AHEAD_MAX) drop(ahead.keys().next().value);
+}
+
+// The frame of the document at `address`, at the end of `place`, which is in the page. Its document may be there already.
+export function frameIn(place, address) {
+  let frame = ahead.get(address);
+  if (frame && !isEmpty(frame)) {
+    ahead.delete(address);
+    place.moveBefore(frame, null);
+  } else {
+    drop(address);
+    frame = newFrame();
+    place.append(frame);
+    frame.src = address;
+  }
+  frame.className = "mail";
+  return frame;
+}
+
+// Whether the document is there, but nothing is in it, as without the service.
+export const isEmpty = (frame) => isThere(frame) && !frame.contentDocument.body?.hasChildNodes();
+
+export const isThere = ({ contentDocument: inside }) => inside?.readyState === "complete" && inside.URL !== "about:blank";
+
+function newFrame() {
+  const frame = document.createElement("iframe");
+  frame.sandbox = SANDBOX;
+  frame.referrerPolicy = "no-referrer";
+  return frame;
+}
+
+function drop(address) {
+  ahead.get(address)?.remove();
+  ahead.delete(address);
+}
