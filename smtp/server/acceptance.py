@@ -51,7 +51,8 @@ class Acceptance:
             async with asyncio.timeout(self._config.accept_max_s):
                 await self._make_durable(incoming, content, trace_size_bytes)
         except (Transient, TimeoutError) as error:
-            log.warning("mail %s not accepted: %s", incoming.mail_id, error or "timeout")
+            why = str(error) or f"not done within {self._config.accept_max_s:.0f} s"
+            log.warning("mail %s not accepted: %s", incoming.mail_id, why)
             return replies.TRY_LATER
         except Exception:
             log.exception("mail %s not accepted", incoming.mail_id)
