@@ -126,7 +126,8 @@ async def restored(target: CassandraSession, sink: ScopeSink, log: Sequence[Comm
     await Restored(target, "r").load(sink.parts)
     session = ScopedSession.of(target, sink.scope)
     parts = [part for one in log for part in (one.parts if isinstance(one, Batch) else (one,))]
-    read = {part.message_id: part.head for part in parts if isinstance(part, Deliver)}
+    # Of deliveries of one message the first is applied.
+    read = {part.message_id: part.head for part in reversed(parts) if isinstance(part, Deliver)}
 
     async def heads(
         messages: Sequence[ExpectedMessage],
