@@ -1,5 +1,5 @@
-// Frames for the HTML of mails, and those of mails that are likely to be opened next: their documents are loaded where
-// nobody sees them, and a browser that can move a frame with its document (moveBefore) only has to show it then.
+// Frames for the HTML of mails, and those of mails that are likely to be opened next: their documents are loaded in hidden
+// frames, and a browser that can move a frame with its document (moveBefore) only has to show it then.
 
 import { effect } from "../vendor/preact.js";
 import { session } from "../store/state.js";
