@@ -1,9 +1,10 @@
 """The webmail in a real browser: live updates, reading, keyboard use, gaps, a phone."""
 
+import asyncio
 import copy
 
 import pytest
-from playwright.async_api import expect
+from playwright.async_api import Route, expect
 
 from mail.ids import new_id
 from schemas.events.mailbox_commands import ChangeMessages
@@ -13,6 +14,14 @@ from tests.support.edge_world import PLAIN, Mailboxes
 from tests.support.webmail import opened, sign_in
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
+
+LOST = """text => {
+  globalThis.lost = [];
+  const rows = document.querySelector(".rows");
+  const isThere = () => [...rows.children].some((row) => row.textContent.includes(text));
+  new MutationObserver(() => { if (!isThere()) lost.push(performance.now()); })
+    .observe(rows, { childList: true, subtree: true, characterData: true });
+}"""
 
 
 async def test_mail_appears_is_read_by_keyboard_and_is_gone_after_signing_out(browser, world):
@@ -43,6 +52,32 @@ async def test_mail_appears_is_read_by_keyboard_and_is_gone_after_signing_out(br
     await expect(page.get_by_text("반가워요")).to_have_count(0)
     kept_cookies = [one["name"] for one in await page.context.cookies()]
     assert kept_cookies == ["postriver_0_device"], "it signs nobody in"
+    assert watched.bad == []
+
+
+async def test_new_mail_stays_while_an_answer_comes_that_is_older(browser, world) -> None:
+    await world.deliver(PLAIN % b"first", at_ms=1000)
+    watched = await opened(browser, world)
+    page, is_read, may_answer = watched.page, asyncio.Event(), asyncio.Event()
+    await expect(watched.rows).to_have_count(1)
+
+    async def late(route: Route) -> None:
+        answer = await route.fetch()
+        is_read.set()
+        await may_answer.wait()
+        await route.fulfill(response=answer)
+
+    await page.route("**/v1/folders/inbox/threads?*", late)
+    await world.deliver(PLAIN % b"second", at_ms=2000)
+    await is_read.wait()
+    await world.deliver(PLAIN % b"third", at_ms=3000)
+    await expect(watched.row("third")).to_be_visible()
+    await page.evaluate(LOST, "third")
+    async with page.expect_response("**/v1/folders/inbox/threads?*"):
+        may_answer.set()
+    await expect(watched.rows).to_have_count(3)
+    await page.wait_for_timeout(200)
+    assert await page.evaluate("() => lost.length") == 0
     assert watched.bad == []
 
 
@@ -160,8 +195,10 @@ async def test_language_theme_and_keys_of_a_korean_layout(browser, world) -> Non
     await page.get_by_role("button", name="계정과 화면").click()
     await page.get_by_role("menuitemcheckbox", name="어둡게").click()
     await expect(page.locator("html")).to_have_attribute("data-theme", "dark")
-    stored = (await world.store.settings("alice")).settings
-    assert (stored.language, stored.theme) == ("ko", "dark")
+    async with asyncio.timeout(40):  # the page is dark before the service has answered
+        while (await world.store.settings("alice")).settings.theme != "dark":
+            await asyncio.sleep(0.02)
+    assert (await world.store.settings("alice")).settings.language == "ko"
     for key, code in (("ㅓ", "KeyJ"), ("ㅐ", "KeyO")):
         await page.evaluate(
             "([key, code]) => dispatchEvent(new KeyboardEvent('keydown', {key, code}))", [key, code]

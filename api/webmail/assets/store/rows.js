@@ -27,6 +27,7 @@ export class RowList {
     this.isShort = false; // a search: `total` grows as rows are read
     this.cursor = undefined;
     this.details = {}; // of a search: found, isExact, isComplete, terms
+    this.placed = []; // what frames said since the list was asked for: arguments of `place`
     this.version = signal(0);
     this.error = signal(null);
     this.places = new Map(); // row id → position
@@ -76,6 +77,7 @@ export class RowList {
   async #refresh(from, to, before) {
     const round = ++this.round;
     this.waiting.clear();
+    this.placed = [];
     const start = Math.floor(Math.max(0, from - MARGIN) / PAGE) * PAGE;
     const limit = Math.min(READ_MAX, Math.ceil((to + MARGIN - start) / PAGE) * PAGE);
     try {
@@ -127,6 +129,7 @@ export class RowList {
     if (!this.state || this.isAt(answer.state)) this.state = answer.state;
     this.error.value = null;
     this.derive();
+    this.#placeAgain();
     if (position === 0 && keepsCopies()) idle().then(() => import("./copies.js")).then(({ keepList }) => keepList(this.key, this.base));
   }
 
@@ -170,9 +173,17 @@ export class RowList {
     }
     this.baseTotal += base.length - this.base.length;
     this.base = base;
+    this.placed.push([id, row, seq]);
     if (!busy.peek()) this.own.delete(id);
     if (row || known) this.derive();
     return isAll || Boolean(known) || row?.count === 1;
+  }
+
+  // Frames may be faster than an answer that does not know of them.
+  #placeAgain() {
+    const read = Number(this.state.split("-")[1]), later = this.placed.filter(([, , seq]) => seq > read);
+    this.placed = [];
+    for (const one of later) this.place(...one);
   }
 
   // Whether all of the list was read at `state` of the mailbox, or later.
