@@ -190,7 +190,7 @@ class CassandraContentStore(CassandraContentSweep, ContentStore, ContentSweep):
         return place
 
     async def _known(self, ref: str) -> ContentPlace | None:
-        return await self._places.get(ref) if is_content_id(ref) else None
+        return await self._places.get_joined(ref) if is_content_id(ref) else None
 
 
 class _Taking:

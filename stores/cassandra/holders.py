@@ -26,12 +26,13 @@ from schemas.holders import (
 from schemas.ids import MailId
 from stores.cassandra.base import CassandraStore
 from stores.cassandra.clock import now_us
-from stores.cassandra.session import Row, Statement
+from stores.cassandra.joined_reads import JoinedReads
+from stores.cassandra.session import CassandraSession, Row, Statement
 
 LISTED = frozenset((QUARANTINE_HOLDER, DEAD_LETTERS_HOLDER, DEPOSIT_HOLDER))
 WINDOW = 500  # rows of a bucket in one query
 _Key = tuple[str, str]  # mail id, holder
-_OF = HOLDER.select("holder, ref, released, WRITETIME(ref), WRITETIME(released)")
+_COLUMNS = "holder, ref, released, WRITETIME(ref), WRITETIME(released)"
 _OF_KIND = HOLDER_OF_KIND.select(
     "mail_id, holder, ref, released", "AND (mail_id, holder) > (?, ?) LIMIT ?"
 )
@@ -47,6 +48,10 @@ class CassandraHolders(CassandraStore, Holders):
     """Holders over a session."""
 
     schemas = {"holders": HOLDERS}  # noqa: RUF012
+
+    def __init__(self, session: CassandraSession) -> None:
+        super().__init__(session)
+        self._of = JoinedReads(session, HOLDER, _COLUMNS)
 
     async def hold(self, holders: Iterable[Holder]) -> None:
         rows = list({(row.mail_id, row.holder): row for row in reversed(list(holders))}.values())
@@ -92,7 +97,7 @@ class CassandraHolders(CassandraStore, Holders):
     async def _rows(self, mail_ids: Iterable[str]) -> dict[_Key, Row]:
         """Every row of the mails: ref, released, and the times of both cells."""
         ids = list(mail_ids)
-        found = await asyncio.gather(*(self._session.read(_OF, mail_id) for mail_id in ids))
+        found = await asyncio.gather(*(self._of.rows(mail_id) for mail_id in ids))
         return {
             (mail_id, row[0]): row[1:]
             for mail_id, rows in zip(ids, found, strict=True)

@@ -64,7 +64,7 @@ class CassandraQuarantine(CassandraStore, Quarantine):
             await self._rows.add(row.mail_id, row=row)
 
     async def get(self, mail_id: MailId) -> Quarantined | None:
-        return await self._rows.get(mail_id)
+        return await self._rows.get_joined(mail_id)
 
     async def get_many(self, mail_ids: Iterable[MailId]) -> list[Quarantined]:
         rows = await self._rows.get_many(list(mail_ids))
