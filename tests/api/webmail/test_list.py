@@ -12,6 +12,20 @@ from tests.support.webmail import opened
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
 TOTAL = 200_000
+FLING = """async (frames) => {
+  const rows = document.querySelector(".rows"), canvas = rows.querySelector(".canvas");
+  let made = 0;
+  const observer = new MutationObserver((records) => {
+    for (const record of records) made += record.addedNodes.length;
+  });
+  observer.observe(canvas, { childList: true });
+  for (let n = 0; n < frames; n += 1) {
+    rows.scrollTop += 4000;
+    await new Promise(requestAnimationFrame);
+  }
+  observer.disconnect();
+  return { made, seen: Math.ceil(rows.clientHeight / 76), at: Math.floor(rows.scrollTop / 76) };
+}"""
 
 
 def thread(position: int) -> dict:
@@ -44,6 +58,10 @@ async def test_two_hundred_thousand_rows_scroll_and_jump(browser, world) -> None
     await expect(page.locator(".total")).to_have_text("200,000")
     await page.locator(".rows").evaluate("node => { node.scrollTop = 100_000 * 76; }")
     await expect(watched.row("Mail number 100000")).to_be_visible()
+    flown = await page.evaluate(FLING, 30)
+    assert flown["made"] < 15 * flown["seen"], "rows that are flown over share their nodes"
+    for at in (0, flown["seen"] + 5):  # those after the view come by themselves
+        await expect(watched.row(f"Mail number {flown['at'] + at}")).to_be_attached()
     await page.keyboard.press("End")
     await expect(watched.row("Mail number 199999")).to_be_focused()
     await page.keyboard.press("k")

@@ -11,6 +11,7 @@ const HEIGHT_MAX_PX = 16_000_000; // Firefox lays out no more than 17.9 million
 // A list of rows of one height, of which only those in view (and some more) are in the document.
 export class ListWindow {
   #scroller; #canvas; #make; #list = null; #nodes = new Map(); #height = 76; #frame = 0; #reading = 0;
+  #drawnTop = 0; // at the last drawing
   #top = 0; #view = 0; // of the scroller: asking it after a change of the document makes the browser lay out all at once
   onWindow = () => {};
 
@@ -93,11 +94,14 @@ export class ListWindow {
     this.#frame = requestAnimationFrame(() => { this.#frame = 0; this.draw(); });
   }
 
+  // Of a place that is far from the last one the rows in view alone are drawn: it may be flown over.
   draw(extra = EXTRA) {
     if (!this.#list) return;
-    const from = Math.max(0, this.first - extra), to = Math.min(this.total, this.first + this.count + extra);
-    const kept = new Set();
-    for (let at = from; at < to; at += 1) kept.add(this.#place(at));
+    const isFar = Math.abs(this.#top - this.#drawnTop) > this.#view, more = isFar ? 0 : extra;
+    this.#drawnTop = this.#top;
+    const from = Math.max(0, this.first - more), to = Math.min(this.total, this.first + this.count + more);
+    const kept = new Set(), free = [...this.#nodes].filter(([, node]) => node.isWaiting && (node.at < from || node.at >= to));
+    for (let at = from; at < to; at += 1) kept.add(this.#place(at, free));
     for (const [key, node] of this.#nodes) {
       if (kept.has(key)) continue;
       if (node.contains(document.activeElement) && this.#list.places.has(key)) {
@@ -108,22 +112,29 @@ export class ListWindow {
       this.#nodes.delete(key);
     }
     this.onWindow(from, to);
-    this.#read(from, to);
+    this.#read(from, to, isFar);
   }
 
   // Rows that are flown over are not read.
-  #read(from, to) {
+  #read(from, to, isFar) {
     clearTimeout(this.#reading);
     const list = this.#list, now = list.total === null;
-    this.#reading = setTimeout(() => list.want(from, Math.max(from, to)), now ? 0 : 40);
+    this.#reading = setTimeout(() => {
+      list.want(from, Math.max(from, to));
+      if (isFar) this.draw();
+    }, now ? 0 : 40);
   }
 
-  #place(at) {
+  // `free`: keys and nodes of rows that were not read and are out of view.
+  #place(at, free) {
     const row = this.#list.rows[at], key = row?.id ?? `place ${at}`;
     let node = this.#nodes.get(key);
-    if (!node || node.row !== row) {
-      const fresh = this.#make(row, at);
-      fresh.row = row;
+    if (!node && !row && free.length) {
+      const [former, moved] = free.pop();
+      this.#nodes.delete(former);
+      this.#nodes.set(key, node = moved);
+    } else if (!node || node.row !== row) {
+      const fresh = Object.assign(this.#make(row, at), { row, isWaiting: !row });
       if (node) this.#swap(node, fresh);
       else this.#canvas.append(fresh);
       this.#nodes.set(key, node = fresh);
