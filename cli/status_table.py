@@ -4,7 +4,7 @@ The supervisor may be of another version than this command, as during an upgrade
 report does not have is shown as unknown, or its line is left out.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from cli.formatting import event_of
@@ -24,10 +24,15 @@ def _lines(report: Mapping[str, Any]) -> Iterator[str]:
         yield f"  note: {warning}"
     for row in (*report.get("processes", ()), *report.get("engines", ())):
         yield _process(row)
-    for row in report.get("external", ()):
-        yield f"  {row['engine']:<10} at {row['at']}: {row['reason'] or 'answers'}"
+    yield from external_lines(report.get("external", ()))
     for row in report.get("roles", ()):
         yield from _role(row)
+
+
+def external_lines(rows: Iterable[Mapping[str, Any]]) -> Iterator[str]:
+    """A line for each host of an engine that runs elsewhere."""
+    for row in rows:
+        yield f"  {row['engine']:<10} at {row['at']}: {row['reason'] or 'answers'}"
 
 
 def _process(row: Mapping[str, Any]) -> str:

@@ -22,7 +22,7 @@ from cli.programs import engine_makers, programs
 from cli.roles.host_metrics import HostMetrics
 from cli.stack_addresses import load_running, published_settings
 from cli.start_refused import StartRefused
-from cli.status_table import status_table
+from cli.status_table import external_lines, status_table
 from cli.wiring.certificates import certificate_of
 from cli.wiring.profile import adapters
 from cli.wiring.service_key import service_key
@@ -125,7 +125,8 @@ def status(*, as_json: bool) -> None:
         report = {"state": "stopped", "processes": [], "engines": [], "roles": []}
         report |= HostMetrics(config, StateFolder(config.home)).facts()
         report["external"] = _external(config)
-        click.echo(json.dumps(report) if as_json else str(error))
+        text = "\n".join([str(error), *external_lines(report["external"])])
+        click.echo(json.dumps(report) if as_json else text)
         sys.exit(NOT_RUNNING)
     report["external"] = _external(config)
     click.echo(json.dumps(report) if as_json else status_table(report))

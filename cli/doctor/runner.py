@@ -72,7 +72,7 @@ async def run_checks(config: Config) -> list[Finding]:
         findings += await bounded("machine", lambda: _aging(config, home))
         if lock_holder(home.path) is not None:
             return findings + await _running_stack(config, home)
-    return findings
+    return findings + await bounded_async("answers", lambda: external.answering(config))
 
 
 def _disk(path: Path) -> list[Finding]:

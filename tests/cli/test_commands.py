@@ -1,6 +1,7 @@
 """The command line without a stack: each failure is one line on stderr, with its exit code."""
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -9,14 +10,17 @@ import pytest
 
 from cli.commands.role import LOGGERS
 from cli.programs import EDGES, SETUP
+from stack.ports import free_port
 from streams.topology import ROLES
 from tests.rules.test_tidy import LAYERS
 
 POSTRIVER = Path(sys.executable).with_name("postriver")
 
 
-def run(home: Path, *args: str, given: str = "") -> subprocess.CompletedProcess[str]:
-    env = {**os.environ, "POSTRIVER_HOME": str(home), "POSTRIVER_PORT_BASE": "61000"}
+def run(
+    home: Path, *args: str, given: str = "", **settings: str
+) -> subprocess.CompletedProcess[str]:
+    env = {**os.environ, "POSTRIVER_HOME": str(home), "POSTRIVER_PORT_BASE": "61000", **settings}
     return subprocess.run(
         [str(POSTRIVER), *args], env=env, input=given, text=True, capture_output=True, check=False
     )
@@ -55,6 +59,13 @@ def test_a_failure_is_one_line(
     assert words in output
     assert "Traceback" not in output
     assert not (tmp_path / "none").exists()
+
+
+@pytest.mark.parametrize("command", ["status", "doctor"])
+def test_engines_elsewhere_are_shown_while_the_stack_is_down(tmp_path: Path, command: str) -> None:
+    at = f"127.0.0.1:{free_port()}"
+    done = run(tmp_path / "none", command, POSTRIVER_CLAMD=f"clamd://{at}")
+    assert re.search(rf"clamd +at {at}: .*not listening", done.stdout), done.stdout
 
 
 def test_a_foreign_folder_is_refused(tmp_path: Path) -> None:
