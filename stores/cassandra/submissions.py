@@ -34,7 +34,7 @@ from schemas.cql.submissions import (
 from schemas.ids import SubmissionId, UserId
 from schemas.submissions import HELD, Submission
 from stores.cassandra.base import CassandraStore
-from stores.cassandra.clock import now_us
+from stores.cassandra.clock import id_time_ms, now_us
 from stores.cassandra.due_entries import (
     BEGIN,
     FOREVER_MS,
@@ -45,7 +45,6 @@ from stores.cassandra.due_entries import (
     by_key,
 )
 from stores.cassandra.guarded_rows import GuardedRows
-from stores.cassandra.id_times import id_time_ms
 from stores.cassandra.session import CassandraSession, Statement
 
 _BY_KEY = IDEMPOTENCY_KEY.select("submission_id, WRITETIME(submission_id)")

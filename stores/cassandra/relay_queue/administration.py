@@ -25,8 +25,8 @@ from schemas.relay import (
     RelayRow,
     RelayState,
 )
+from stores.cassandra.clock import id_time_ms
 from stores.cassandra.due_entries import BEGIN, FOREVER_MS, DueEntry, DueState, Place, each
-from stores.cassandra.id_times import id_time_ms
 from stores.cassandra.relay_queue import mails
 from stores.cassandra.relay_queue.mails import RelayMails, next_ms, with_rows
 

@@ -15,10 +15,9 @@ from schemas.cql.relay import RELAY, RELAY_MAIL, RELAY_REPORT, StoredRelay
 from schemas.ids import MailId
 from schemas.relay import DONE, HELD, WAITING, RelayRow
 from stores.cassandra.base import CassandraStore
-from stores.cassandra.clock import now_us
+from stores.cassandra.clock import id_time_ms, now_us
 from stores.cassandra.due_entries import DueEntries, DueEntry, DueState, Judge, each, verdict
 from stores.cassandra.guarded_rows import GuardedRows
-from stores.cassandra.id_times import id_time_ms
 from stores.cassandra.relay_queue.turns import ONE_SHARD, Turns
 from stores.cassandra.session import CassandraSession, Statement
 
