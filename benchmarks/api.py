@@ -18,18 +18,26 @@ PAGE = 50
 
 
 async def measure_calls(
-    stack: Stack, filled: dict[int, str], *, calls: int, words: Sequence[str] = ()
+    stack: Stack,
+    filled: dict[int, str],
+    *,
+    calls: int,
+    words: Sequence[str] = (),
+    warm_up: int = 0,
 ) -> list[dict[str, Any]]:
-    """Return one row for each kind of call and size of mailbox; searches are for `words`."""
+    """Return one row for each kind of call and size of mailbox; searches are for `words`.
+
+    `warm_up`: calls of each kind before those that are measured, for engines that compile.
+    """
     return [
         row
         for mails, token in filled.items()
-        for row in await _mailbox(stack, token, mails=mails, calls=calls, words=words)
+        for row in await _mailbox(stack, token, mails, (warm_up, calls), words)
     ]
 
 
 async def _mailbox(
-    stack: Stack, token: str, *, mails: int, calls: int, words: Sequence[str]
+    stack: Stack, token: str, mails: int, calls: tuple[int, int], words: Sequence[str]
 ) -> list[dict[str, Any]]:
     headers = {"Authorization": f"Bearer {token}"}
     async with aiohttp.ClientSession(stack.config.http_url, headers=headers) as client:
@@ -45,7 +53,7 @@ async def _mailbox(
             "search": [f"/v1/search?q={word}&limit={PAGE}" for word in words],
         }
         return [
-            {"mails": mails, "call": name, **await _measure(stack, client, paths, calls)}
+            {"mails": mails, "call": name, **await _measure(stack, client, paths, *calls)}
             for name, paths in calls_by_name.items()
             if paths
         ]
@@ -61,9 +69,11 @@ async def _deep_cursor(client: aiohttp.ClientSession, listing: str, mails: int) 
 
 
 async def _measure(
-    stack: Stack, client: aiohttp.ClientSession, paths: list[str], calls: int
+    stack: Stack, client: aiohttp.ClientSession, paths: list[str], warm_up: int, calls: int
 ) -> dict[str, float]:
     chance = random.Random(calls)  # noqa: S311 no secrets here
+    for _ in range(warm_up):
+        await _json(client, chance.choice(paths))
     took_ms = []
     meter = Meter({"api": stack.pids()["api"]})
     for _ in range(calls):

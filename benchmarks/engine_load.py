@@ -1,6 +1,8 @@
 """Requests to the engines of the distributed profile, as each engine counts them."""
 
+import asyncio
 import json
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from urllib.request import urlopen
@@ -11,6 +13,8 @@ from benchmarks.stack import Stack
 from cli.wiring.cassandra_stores import owner_config
 from stores.cassandra.session import CassandraSession
 
+TASKS = "SELECT kind FROM system_views.sstable_tasks"
+SETTLED_S = 5.0
 CLIENTS = "SELECT request_count FROM system_views.clients"
 POOLS = ("write", "search", "get")
 
@@ -33,6 +37,21 @@ async def requests(stack: Stack) -> dict[str, int]:
         "redis": _redis(stack.home / "run" / "redis.sock"),
         "versitygw": sum(file.is_file() for file in (stack.home / "objects").rglob("*")),
     }
+
+
+async def settled(stack: Stack) -> None:
+    """Wait until Cassandra compacts nothing, for SETTLED_S."""
+    if stack.config.profile != "distributed":
+        return
+    session = await CassandraSession.open(owner_config(stack.config))
+    try:
+        calm_since_s = time.monotonic()
+        while time.monotonic() - calm_since_s < SETTLED_S:
+            await asyncio.sleep(0.5)
+            if await session.read_at_once(TASKS):
+                calm_since_s = time.monotonic()
+    finally:
+        await session.close()
 
 
 def _redis(socket: Path) -> int:

@@ -7,6 +7,7 @@ other costs. Prints tables for docs/performance.md.
 """
 
 import argparse
+import asyncio
 import json
 import signal
 import sys
@@ -24,17 +25,24 @@ from tests.support.opensearch import free_http_port
 
 PROFILES = ("embedded", "distributed")
 USERS = 10
-CALLS = 100
+CALLS = 200
+WARM_UP_CALLS = 400  # of each kind: a JVM compiles what is called often
+IDLE_S = 15.0
 QUIET_MAILS = 40
 QUIET_PER_S = 4.0
 WARM_UP_SHARE = 3  # of the mails, before the measurement
 ENGINES = frozenset({"kafka", "clamd", "spamd", "cassandra", "opensearch", "redis", "versitygw"})
 
 
-async def measure(stack_: Stack, users: dict[str, str], boxes: dict[int, str], mails: int) -> Any:
-    """Return the figures of a running stack."""
+async def measure(
+    stack_: Stack, users: dict[str, str], boxes: dict[int, str], mails: int, indexed: str
+) -> Any:
+    """Return the figures of a running stack; mailboxes of the sizes `indexed` are searched."""
     sender = end_to_end.Sender(stack_, Corpus(bodies=0), list(users))
+    await engine_load.settled(stack_)
     await end_to_end.throughput(stack_, sender, mails // WARM_UP_SHARE)
+    await asyncio.sleep(IDLE_S)  # what follows the mails: custody, commits
+    idle = await end_to_end.idle(stack_, IDLE_S)
     asked, written = await engine_load.requests(stack_), written_bytes(stack_.pids())
     flow = await end_to_end.throughput(stack_, sender, mails)
     flow["requests"] = engine_load.per_mail(asked, await engine_load.requests(stack_), mails)
@@ -42,8 +50,19 @@ async def measure(stack_: Stack, users: dict[str, str], boxes: dict[int, str], m
     push = await end_to_end.latency(stack_, sender, users, count=QUIET_MAILS, per_s=QUIET_PER_S)
     return {
         "flow": flow,
+        "idle": idle,
         "push": push,
-        "api": await api.measure_calls(stack_, boxes, calls=CALLS, words=search_words(CALLS)),
+        "api": [
+            row
+            for size, token in boxes.items()
+            for row in await api.measure_calls(
+                stack_,
+                {size: token},
+                calls=CALLS,
+                words=search_words(CALLS) if str(size) in indexed.split(",") else (),
+                warm_up=WARM_UP_CALLS,
+            )
+        ],
         "load_average": load_average(),
     }
 
@@ -55,7 +74,7 @@ def of_profile(profile: str, mails: int, filled: str, indexed: str) -> Any:
         seeded = stack_.run(*seeding) if profile == "embedded" else ""
         with running(stack_, "--stand-in") as started_s:
             users, boxes = end_to_end.tokens_of(seeded or stack_.run(*seeding))
-            found = uvloop.run(measure(stack_, users, boxes, mails))
+            found = uvloop.run(measure(stack_, users, boxes, mails, indexed))
     return found | {"started_s": round(started_s, 1)}
 
 
@@ -67,8 +86,16 @@ def tables(found: dict[str, Any]) -> str:
     own = [process for process in processes if process not in ENGINES]
     rows = [[process, *(cpu[name].get(process, "") for name in found)] for process in processes]
     sums = [
-        [what, *(round(sum(cpu[name].get(one, 0.0) for one in of), 2) for name in found)]
-        for what, of in (("our own processes", own), ("all", processes))
+        [what, *(round(sum(each.get(one, 0.0) for one in of), 2) for each in values.values())]
+        for what, of, values in (
+            ("our own processes", own, cpu),
+            ("all", processes, cpu),
+            (
+                "our own processes without mail, ms a second",
+                own,
+                {name: each["idle"] for name, each in found.items()},
+            ),
+        )
     ]
     rates = [
         [f"{what} a second", *(flows[name]["per_s"][what] for name in found)]
