@@ -4,8 +4,10 @@ import json
 import os
 import signal
 import subprocess
+import time
 import urllib.parse
 import urllib.request
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -13,7 +15,7 @@ from typing import Any
 import pytest
 
 from tests.support import mails
-from tests.support.stack_world import POSTRIVER, Client, Unwilling, World
+from tests.support.stack_world import POSTRIVER, PROFILE, Client, Unwilling, World
 from tests.support.waiting import eventually
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(600)]
@@ -103,6 +105,28 @@ def test_a_search_finds_what_was_just_stored_while_the_index_stands_still(
             os.kill(index, signal.SIGCONT)
     for query in queries:
         assert sorted(found(ann, query)) == sorted(stored), query
+
+
+def test_the_index_is_made_again_while_mail_comes_and_is_searched(
+    running: World, ann: Client
+) -> None:
+    made_mails = [mails.compose(f"Marmot {n}", "One marmotword.\n") for n in range(8)]
+    stored = {arrive(running, ann, mail)["id"] for mail in made_mails[:3]}
+    sent, seen = list[str](), list[set[str]]()
+    with ThreadPoolExecutor(1) as pool:
+        made = pool.submit(running.cli, "rebuild", "index", timeout_s=300)
+        while not made.done():
+            if len(sent) < 5:
+                sent.append(running.send(made_mails[3 + len(sent)], ANN))
+            page = ann.call("GET", "/v1/search?limit=500&q=marmotword")
+            seen.append({message["id"] for message in page["messages"]})
+            time.sleep(0.5)
+    assert "messages indexed" in made.result().stdout
+    if PROFILE == "distributed":  # a second index is filled, and then takes the place of the first
+        assert all(stored <= one for one in seen)
+    stored |= {eventually(lambda id_=id_: ann.message_of(id_), what=id_)["id"] for id_ in sent}
+    assert set(found(ann, "marmotword")) == stored
+    assert ": 0 differences" in running.cli("verify", "--user", ANN).stdout
 
 
 @pytest.mark.parametrize("make", [mails.broken_mime, mails.eight_bit, mails.long_line])
