@@ -1,10 +1,11 @@
 """What a reader does with a mail: details, files, paper, search, notifications."""
 
+import asyncio
 import base64
 import re
 
 import pytest
-from playwright.async_api import Page, expect
+from playwright.async_api import Page, Route, expect
 
 from tests.support.edge_world import HTML, PLAIN
 from tests.support.waiting import until
@@ -211,4 +212,31 @@ async def test_the_document_of_the_mail_that_is_likely_next_is_there_before_it_i
     await page.get_by_role("menuitem", name="Sign out").click()
     await expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
     await expect(ahead).to_have_count(0)
+    assert watched.bad == []
+
+
+@pytest.mark.parametrize("by", ["mouse", "keyboard"])
+async def test_conversation_and_document_are_asked_for_at_the_same_time(browser, world, by) -> None:
+    await world.deliver(HTML + PLAIN % b"formatted", keywords=("$seen",))
+    watched = await opened(browser, world)
+    page, views, may_answer = watched.page, list[str](), asyncio.Event()
+    await expect(watched.row("formatted")).to_be_visible()
+
+    async def later(route: Route) -> None:
+        await may_answer.wait()
+        await route.continue_()
+
+    await page.route("**/v1/threads/*", later)
+    page.on("request", lambda one: one.url.endswith("/view") and views.append(one.url))
+    if by == "mouse":
+        await watched.row("formatted").locator(".main").dispatch_event("mousedown")
+        await watched.row("formatted").locator(".main").dispatch_event("click")
+    else:
+        await page.keyboard.press("Enter")
+    await until(lambda: len(views) == 1)
+    may_answer.set()
+    shown = page.locator("article iframe.mail")
+    await expect(shown.content_frame.locator("body")).to_contain_text("Hello")
+    await expect(shown).to_be_visible()
+    assert len(views) == 1
     assert watched.bad == []

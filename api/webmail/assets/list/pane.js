@@ -208,10 +208,17 @@ function hovered(event) {
   if (row) hover = setTimeout(() => readAhead(row), HOVER_MS);
 }
 
-// A click opens the row: its conversation is asked for when the button goes down.
+// A click opens the row: its conversation, and the document of its last mail, are asked for when the button goes down.
 function pressed(event) {
   const row = event.button ? null : rowAt(event.target.closest?.(".main")?.parentElement);
-  if (row) prefetch(row.thread_id);
+  if (row) askFor(row);
+}
+
+let frames = null;
+async function askFor(row) {
+  prefetch(row.thread_id);
+  frames ??= await import("../mail/frames.js");
+  frames.loadAhead(row.latest_id);
 }
 
 function listKeys(view) {
@@ -228,7 +235,7 @@ function listKeys(view) {
     if (currentRow() && !selected.value.has(currentRow().id)) select(currentRow());
   };
   return {
-    next: step(1), previous: step(-1), open: () => openRow(currentRow()), first: () => moveTo(0), last: () => moveTo(list.value.total - 1),
+    next: step(1), previous: step(-1), open: () => { if (currentRow()) askFor(currentRow()); openRow(currentRow()); }, first: () => moveTo(0), last: () => moveTo(list.value.total - 1),
     pageDown: page(1), pageUp: page(-1), select: () => currentRow() && select(currentRow()), extendDown: extend(1), extendUp: extend(-1),
     selectAll: () => selectWhere(() => true), selectNone, selectUnread: () => selectWhere((row) => row.unread), selectRead: () => selectWhere((row) => !row.unread),
     selectStarred: () => selectWhere((row) => row.flagged), selectUnstarred: () => selectWhere((row) => !row.flagged),

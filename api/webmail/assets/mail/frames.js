@@ -19,7 +19,7 @@ export const viewOf = (messageId, { pictures = false } = {}) => `/v1/messages/${
 
 export function loadAhead(messageId) {
   const address = viewOf(messageId);
-  if (!store.moveBefore || ahead.has(address)) return;
+  if (!store.moveBefore || navigator.connection?.saveData || document.querySelector(`iframe[src="${address}"]`)) return;
   const shown = document.querySelector(".conversation iframe.mail"), frame = newFrame();
   if (shown) store.style.width = `${shown.clientWidth}px`;
   store.append(frame);
