@@ -35,6 +35,7 @@ WORKER = "/sw.js"  # its directory is what it may answer for
 ROUTES = frozenset(  # as registered
     re.sub(r":[^}]+", "", path) for path in (*PAGES, *ADMIN_PAGES, FILES, WORKER)
 )
+WORDS = re.compile(r"words\.([a-z]{2})\.json")
 FOREVER = "public, max-age=31536000, immutable"
 
 
@@ -68,9 +69,11 @@ class Webmail:
     async def page(self, request: web.Request) -> web.StreamResponse:
         """The page, or 304 (RFC 9110 §15.4.5): its entity tag is of the uncompressed body."""
         tree = self._installed()
+        words = words_for(request.headers.get(hdrs.ACCEPT_LANGUAGE, ""), tree)
         headers = {
             hdrs.CACHE_CONTROL: "no-cache",
             hdrs.ETAG: self._etag,
+            hdrs.LINK: f"</web/{tree.version}/{words}>; rel=preload; as=fetch; crossorigin",
             "Content-Security-Policy": PAGE_CSP,
         }
         if request.headers.get(hdrs.IF_NONE_MATCH) == self._etag:
@@ -94,6 +97,13 @@ class Webmail:
         if file is None:
             raise not_found()
         return _response(request, file, {hdrs.CACHE_CONTROL: FOREVER})
+
+
+def words_for(accept_language: str, tree: FileTree) -> str:
+    """The words that the page probably asks for: those of the browser's first known language."""
+    known = {found[1]: name for name in tree.files if (found := WORDS.fullmatch(name))}
+    tags = (part.strip()[:2].lower() for part in accept_language.split(","))
+    return next((known[tag] for tag in tags if tag in known), known["en"])
 
 
 def _response(request: web.Request, file: StaticFile, headers: dict[str, str]) -> web.Response:

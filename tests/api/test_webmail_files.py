@@ -69,6 +69,23 @@ async def test_files_have_the_address_of_their_version_and_are_kept(world: World
             assert response.status == 404
 
 
+@pytest.mark.parametrize(
+    ("accepted", "language"),
+    [
+        ("ko-KR,ko;q=0.9,en;q=0.8", "ko"), ("en-GB", "en"), ("fr, KO;q=0.5, en", "ko"),
+        ("", "en"), ("*", "en"), ("k, ,", "en"),
+    ],
+)  # fmt: skip
+async def test_the_words_of_the_browsers_language_are_preloaded(
+    world: World, tree, accepted, language
+) -> None:
+    async with world.client(**{"Accept-Language": accepted}).get("/") as response:
+        link = response.headers["Link"]
+    words = f"/web/{tree.version}/words.{language}.json"
+    assert link == f"<{words}>; rel=preload; as=fetch; crossorigin"
+    assert words.rpartition("/")[2] in tree.files
+
+
 async def test_the_worker_keeps_the_files_of_its_version(world: World, tree) -> None:
     async with world.client().get("/sw.js") as response:
         text = await response.text()

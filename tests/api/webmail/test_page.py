@@ -55,6 +55,18 @@ async def test_mail_appears_is_read_by_keyboard_and_is_gone_after_signing_out(br
     assert watched.bad == []
 
 
+@pytest.mark.parametrize("locale", ["en-GB", "ko-KR"])
+async def test_the_words_are_asked_for_once_before_the_script(browser, world, locale) -> None:
+    page = await (await browser.new_context(locale=locale)).new_page()
+    await page.goto(world.url)
+    await expect(page.locator("input[name=address]")).to_be_visible()
+    asked = await page.evaluate(
+        """() => performance.getEntriesByType("resource")
+            .filter((one) => one.name.includes("/words.")).map((one) => one.initiatorType)"""
+    )
+    assert asked == ["link"]
+
+
 async def test_new_mail_stays_while_an_answer_comes_that_is_older(browser, world) -> None:
     await world.deliver(PLAIN % b"first", at_ms=1000)
     watched = await opened(browser, world)
