@@ -1,22 +1,30 @@
 """A start on engines of a newer version ends at once, says why, and leaves nothing running."""
 
-import asyncio
-import sqlite3
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
-from contextlib import closing
 
 import pytest
 
-from cli.config.config import load
-from cli.wiring.profile import adapters
 from schemas.versions.topics import TOPICS_VERSION
 from stack.state_folder import lock_holder
 from stack.supervision.program import REFUSED
-from tests.support.stack_world import PROFILE, World, world
+from tests.support.stack_world import World, world
 
 NEWER = TOPICS_VERSION + 1
-SETTING = "version:topics"
+SET_VERSION = """
+import asyncio, sys
+from cli.config.config import load
+from cli.wiring.profile import adapters
+
+async def main(name: str, before: str, after: str) -> None:
+    async with adapters(load()) as opened:
+        directory = await opened.directory()
+        assert await directory.exchange_setting(name, before, after)
+
+asyncio.run(main(*sys.argv[1:]))
+"""
 
 
 @pytest.mark.parametrize("options", [("--detach",), ()], ids=["detached", "foreground"])
@@ -35,22 +43,8 @@ def test_newer_topics_end_the_start(stopped: World, options: tuple[str, ...]) ->
 def stopped() -> Iterator[World]:
     """A stack that is down, whose topics are of a newer version."""
     with world() as mine:
-        if PROFILE == "distributed":
-            asyncio.run(_set_in_cassandra(mine))
+        versions = ("version:topics", str(TOPICS_VERSION), str(NEWER))
+        # A process of its own, because it becomes the owner of the state folder.
+        subprocess.run([sys.executable, "-c", SET_VERSION, *versions], env=mine.env, check=True)
         mine.down()
-        if PROFILE == "embedded":
-            _set_in_the_file(mine)
         yield mine
-
-
-async def _set_in_cassandra(mine: World) -> None:
-    async with adapters(load(mine.env)) as opened:
-        directory = await opened.directory()
-        assert await directory.setting(SETTING) == str(TOPICS_VERSION)
-        await directory.set_setting(SETTING, str(NEWER))
-
-
-def _set_in_the_file(mine: World) -> None:
-    with closing(sqlite3.connect(mine.home / "data" / "directory.sqlite")) as file, file:
-        changed = file.execute("UPDATE setting SET value = ? WHERE name = ?", (str(NEWER), SETTING))
-        assert changed.rowcount == 1
