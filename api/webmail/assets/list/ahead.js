@@ -55,8 +55,13 @@ async function readNext(rows) {
 export async function readAhead(row) {
   await readThread(row);
   await idle();
-  const { messages, bodies } = readyThread(row.thread_id) ?? { messages: [], bodies: {} }, last = messages.at(-1);
-  if (bodies[last?.id]?.view?.html) loadAhead(last.id);
+  if (readyThread(row.thread_id)) loadLast(row);
+}
+
+// Loads the document of the last mail of a conversation, which has one if it was not read yet: most mails are formatted.
+export function loadLast(row) {
+  const known = readyThread(row.thread_id), id = known?.messages.at(-1).id ?? row.latest_id;
+  if (!known || known.bodies[id]?.view?.html) loadAhead(id);
 }
 
 // Reads the conversation of a row, and the documents of its mails. Returns the characters of its contents.

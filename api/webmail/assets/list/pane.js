@@ -208,17 +208,17 @@ function hovered(event) {
   if (row) hover = setTimeout(() => readAhead(row), HOVER_MS);
 }
 
-// A click opens the row: its conversation, and the document of its last mail, are asked for when the button goes down.
+// A click opens the row: what it shows is asked for when the button goes down.
 function pressed(event) {
   const row = event.button ? null : rowAt(event.target.closest?.(".main")?.parentElement);
   if (row) askFor(row);
 }
 
-let frames = null;
+let ahead = null;
 async function askFor(row) {
   prefetch(row.thread_id);
-  frames ??= await import("../mail/frames.js");
-  frames.loadAhead(row.latest_id);
+  ahead ??= await import("./ahead.js");
+  ahead.loadLast(row);
 }
 
 function listKeys(view) {
