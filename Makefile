@@ -30,7 +30,7 @@ chaos: ## Break everything by seed: SEEDS=20 FROM=1 FROZEN=60 ROUNDS=4; or 2,000
 fuzz: ## Throw octets at every parser and edge: SECONDS=600
 	@FUZZ_S="$(or $(SECONDS),600)" scripts/make-target fuzz
 
-bench: ## Measure rates, CPU, latency and memory (QUICK=1: five minutes; DOCS=1: into docs/)
+bench: ## Measure rates, CPU, latency and memory (QUICK=1: five minutes; DOCS=1: into docs/; PROFILES=1: both)
 	@scripts/make-target bench
 
 pictures: ## Take the pictures of docs/pictures

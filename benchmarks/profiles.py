@@ -3,7 +3,7 @@
     python -m benchmarks.profiles [--mails N] [--filled N,N] [--indexed N] [--json FILE]
 
 The stand-in of benchmarks/spamc.py replaces spamd, because the CPU of SpamAssassin would hide all
-other costs. Prints tables for docs/performance.md.
+other costs. Prints tables for docs/performance.md. `make bench PROFILES=1` runs it too.
 """
 
 import argparse
