@@ -2,7 +2,7 @@
 // frames, and a browser that can move a frame with its document (moveBefore) only has to show it then.
 
 import { effect } from "../vendor/preact.js";
-import { session } from "../store/state.js";
+import { me } from "../store/state.js";
 
 const SANDBOX = "allow-same-origin allow-popups allow-popups-to-escape-sandbox";
 const AHEAD_MAX = 3;
@@ -13,7 +13,7 @@ store.className = "frames-ahead";
 store.inert = true;
 document.body.append(store);
 
-effect(() => { if (session.value === "out") for (const address of [...ahead.keys()]) drop(address); });
+effect(() => { if (!me.value) for (const address of [...ahead.keys()]) drop(address); }); // signed out, or another user
 
 export const viewOf = (messageId, { pictures = false } = {}) => `/v1/messages/${messageId}/view${pictures ? "?images=true" : ""}`;
 
