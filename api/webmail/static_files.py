@@ -3,6 +3,7 @@
 import hashlib
 import logging
 import re
+from collections.abc import Mapping
 from pathlib import Path
 
 from aiohttp import hdrs, web
@@ -64,12 +65,13 @@ class Webmail:
 
     def __init__(self, tree: FileTree | None) -> None:
         self._tree = tree
+        self._words = _words_of(tree) if tree else {}
         self._etag = f'"{hashlib.sha256(tree.index.body).hexdigest()[:32]}"' if tree else ""
 
     async def page(self, request: web.Request) -> web.StreamResponse:
         """The page, or 304 (RFC 9110 §15.4.5): its entity tag is of the uncompressed body."""
         tree = self._installed()
-        words = words_for(request.headers.get(hdrs.ACCEPT_LANGUAGE, ""), tree)
+        words = _words_for(request.headers.get(hdrs.ACCEPT_LANGUAGE, ""), self._words)
         headers = {
             hdrs.CACHE_CONTROL: "no-cache",
             hdrs.ETAG: self._etag,
@@ -99,9 +101,13 @@ class Webmail:
         return _response(request, file, {hdrs.CACHE_CONTROL: FOREVER})
 
 
-def words_for(accept_language: str, tree: FileTree) -> str:
+def _words_of(tree: FileTree) -> dict[str, str]:
+    """The name of the file with the words of the first screen, by language."""
+    return {found[1]: name for name in tree.files if (found := WORDS.fullmatch(name))}
+
+
+def _words_for(accept_language: str, known: Mapping[str, str]) -> str:
     """The words that the page probably asks for: those of the browser's first known language."""
-    known = {found[1]: name for name in tree.files if (found := WORDS.fullmatch(name))}
     tags = (part.strip()[:2].lower() for part in accept_language.split(","))
     return next((known[tag] for tag in tags if tag in known), known["en"])
 

@@ -196,7 +196,8 @@ const handlers = {
   act: (what, row) => perform(what, {}, [row]),
 };
 
-const readAhead = (row) => import("./ahead.js").then((ahead) => ahead.readAhead(row)); // not a module of the first screen
+const ahead = () => import("./ahead.js"); // not a module of the first screen
+const readAhead = (row) => ahead().then((module) => module.readAhead(row));
 
 const rowAt = (node) => list.value?.rows[list.value.places.get(node?.dataset.id)];
 
@@ -214,11 +215,9 @@ function pressed(event) {
   if (row) askFor(row);
 }
 
-let ahead = null;
-async function askFor(row) {
+function askFor(row) {
   prefetch(row.thread_id);
-  ahead ??= await import("./ahead.js");
-  ahead.loadLast(row);
+  ahead().then((module) => module.loadLast(row));
 }
 
 function listKeys(view) {
