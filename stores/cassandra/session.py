@@ -202,7 +202,7 @@ class CassandraSession:
 
         `check` is called immediately before each request; its error ends the call, and other
         requests may be done. `one_partition`: all rows are in one partition, and are written in
-        one mutation: a read finds all of them or none. The server does not limit its size.
+        one mutation, at most 16 MiB by default: a read finds all of them or none.
         """
         groups = [statements] if one_partition else _groups(statements)
         batches = [await self._batch(group) for group in groups]
