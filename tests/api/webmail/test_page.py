@@ -2,6 +2,7 @@
 
 import asyncio
 import copy
+import re
 
 import pytest
 from playwright.async_api import Route, expect
@@ -167,14 +168,16 @@ async def test_an_ended_session_asks_for_the_password_over_the_page(browser, wor
     watched = await opened(browser, world)
     page = watched.page
     await watched.row("kept open").click()
-    await expect(watched.subject).to_be_visible()
+    await watched.subject.evaluate("node => { node.isSame = true; }")
     client = await world.signed()
     await client.delete("/v1/sessions")
     await expect(page.get_by_text("Your session has ended.")).to_be_visible()
     await world.deliver(PLAIN % b"meanwhile")
-    await sign_in(page)
+    async with page.expect_response(re.compile("/v1/threads/")):
+        await sign_in(page)
     await expect(watched.subject).to_have_text("kept open")
     await expect(watched.row("meanwhile")).to_be_visible()
+    assert await watched.subject.evaluate("node => node.isSame")
     assert watched.bad == []
 
 

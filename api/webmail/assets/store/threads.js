@@ -74,10 +74,15 @@ export function reload(id) {
   if (known) load(id, known);
 }
 
+// The conversation used last stays on screen while it is read again, others are forgotten. Whatever is read is newer than
+// what was known, also where the seqs of the mailbox are those of another epoch.
 export function reloadAll() {
-  const kept = [...threads.keys()].slice(-1);
-  for (const id of threads.keys()) if (!kept.includes(id)) threads.delete(id);
-  kept.forEach((id) => { threads.get(id).value = { ...threads.get(id).peek(), messages: [] }; reload(id); });
+  const [id, known] = [...threads].at(-1) ?? [];
+  threads.clear();
+  if (!known) return;
+  threads.set(id, known);
+  known.value = { ...known.peek(), messages: known.peek().messages.map((message) => ({ ...message, changed_seq: -1 })) };
+  load(id, known);
 }
 
 // Of two values of one message the one with the greater changed_seq is newer.
