@@ -24,10 +24,12 @@ from streams.readers.lag import LagMeter
 from streams.topics.admin import ended_epochs
 from streams.topology import BY_NAME, DEAD_LETTERS, Stage, Topic
 from streams.worker.assignment_lease import AssignmentLease
+from streams.worker.consumer import RewindingConsumer
 from streams.worker.context import EventPublisher, WorkerContext
 from streams.worker.event_handling import EventHandling
-from streams.worker.harness import Harness, RewindingConsumer
+from streams.worker.harness import Harness
 from streams.worker.mailbox_table import MailboxStatesTable
+from streams.worker.recovery import Tables
 from streams.worker.stage_handler import StageHandler
 from streams.worker.stall_report import task_stacks
 
@@ -293,6 +295,7 @@ def make_app(role: str, config: StreamsConfig, lease: AssignmentLease) -> faust.
         producer_acks=-1,
         producer_linger=0.005,
         agent_supervisor=mode.CrashingSupervisor,
+        TableManager=Tables,
         web_enabled=False,
         worker_redirect_stdouts=False,
         origin="streams",

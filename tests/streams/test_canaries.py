@@ -5,18 +5,22 @@ A failing test means that upstream is fixed: its message names the work-around t
 
 import asyncio
 from collections import defaultdict
+from pathlib import Path
 from types import SimpleNamespace
 
 import faust
 import pytest
 from aiokafka import TopicPartition
 from aiokafka.consumer.subscription_state import SubscriptionState
+from faust.tables.recovery import Recovery, ServiceStopped
 from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Consumer
 from faust.types import TP
 from faust.types.tuples import ConsumerMessage
 from intervaltree import IntervalTree
 
-from streams.worker.worker import credentials
+from streams.config import Bootstrap, StreamsConfig
+from streams.worker.assignment_lease import AssignmentLease
+from streams.worker.worker import credentials, make_app
 
 FIRST, OTHER = TP("notes", 0), TP("notes", 1)
 
@@ -52,7 +56,7 @@ async def test_a_gap_in_the_log_counts_as_acknowledged() -> None:
     stub = consumer(committed=0, acked=[0, 9])
     await Consumer._add_gap(stub, FIRST, 1, 8)
     assert Consumer._new_offset(stub, FIRST) == 10, (
-        "Faust no longer commits past offsets that it never delivered (streams/worker/harness.py)"
+        "Faust no longer commits past offsets that it never delivered (streams/worker/consumer.py)"
     )
 
 
@@ -105,8 +109,15 @@ async def test_a_record_is_delivered_by_tasks_of_its_own() -> None:
     await Consumer._drain_messages(stub, stub)
     assert delivered == [("callback", "wait")], (
         "Faust delivers records in another way: see RewindingConsumer.wait_first "
-        "(streams/worker/harness.py)"
+        "(streams/worker/consumer.py)"
     )
+
+
+async def test_a_request_without_an_answer_ends_recovery_as_a_stop_does(tmp_path: Path) -> None:
+    config = StreamsConfig(bootstrap=Bootstrap("127.0.0.1:1"), worker="w", data_folder=tmp_path)
+    app = make_app("canary", config, AssignmentLease(1))
+    with pytest.raises(ServiceStopped):  # else see streams/worker/recovery.py
+        await Recovery(app, app.tables)._wait(asyncio.Event().wait(), timeout=0.01)
 
 
 def test_a_records_partition_is_not_of_fausts_own_kind() -> None:

@@ -7,7 +7,8 @@ from types import SimpleNamespace
 from faust.types import TP
 from mode import Service
 
-from streams.worker.harness import Harness, RecordsSkipped, RewindingConsumer
+from streams.worker.consumer import RecordsSkipped, RewindingConsumer
+from streams.worker.harness import Harness
 from tests.streams.worker.test_harness import Handling
 
 
