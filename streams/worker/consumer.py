@@ -1,4 +1,4 @@
-"""Consumer: Faust's, which neither skips records nor stands still after an assignment."""
+"""Consumer: Faust's, which skips no record and waits for no partition longer than it must."""
 
 import asyncio
 import logging

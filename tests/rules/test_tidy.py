@@ -23,7 +23,9 @@ def under(folder: str) -> set[str]:
 
 ONLY_IN = {  # a client is imported in its adapter alone, so that an engine can be changed
     "faust": {
+        "streams/worker/consumer.py",
         "streams/worker/harness.py",
+        "streams/worker/recovery.py",
         "streams/worker/worker.py",
         "streams/worker/mailbox_table.py",
     },
