@@ -41,6 +41,7 @@ from mail.ports.owner_views import OwnerViews
 from mail.ports.parser import Parser
 from mail.ports.scanners import SpamReport, SpamScanner, VirusReport, VirusScanner
 from mail.ports.search_index import (
+    COUNTED_MAX,
     MATCHES_MAX,
     IndexMatches,
     SearchIndex,
@@ -70,6 +71,7 @@ from mail.ports.uploads import TooManyUploads, Uploads
 __all__ = [
     "APP_PASSWORDS_MAX",
     "CLOCK_SKEW_MS",
+    "COUNTED_MAX",
     "MATCHES_MAX",
     "REFILL_S",
     "SESSIONS_KEPT",

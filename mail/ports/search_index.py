@@ -1,6 +1,7 @@
 """SearchIndex: full-text search over the messages of each user."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import NamedTuple, Protocol
 
 from mail.pagination import NEWEST, ListPosition
@@ -12,6 +13,7 @@ from schemas.ids import MessageId, UserId
 from schemas.search import IndexDocument, IndexedTo
 
 MATCHES_MAX = 1_000  # of one call of SearchIndex.find
+COUNTED_MAX = 1_001  # counted matches: a larger number costs as much as the search
 
 
 class IndexMatches(NamedTuple):
@@ -23,6 +25,8 @@ class IndexMatches(NamedTuple):
 
     positions: list[ListPosition]
     next_position: ListPosition | None
+    highlights: Mapping[str, HighlightedText] = MappingProxyType({})  # by message id, as for `find`
+    total: int | None = None  # of all matches of the query, at most COUNTED_MAX; None: not counted
 
 
 class SearchReader(Protocol):
@@ -40,10 +44,13 @@ class SearchReader(Protocol):
         *,
         limit: int,
         before: ListPosition = NEWEST,
+        highlighted: Node | None = None,
         budget: TimeBudget | None = None,
     ) -> IndexMatches:
         """Return the first `limit` matches after `before`, 1 <= limit <= MATCHES_MAX.
 
+        With `highlighted`, an adapter that saves a request by it returns the highlights of that
+        node and the total too; others leave them out, and `highlight` and `count` return them.
         Returns fewer matches, perhaps none, when `budget` ends after the first candidate; the
         search continues at `next_position`.
         """

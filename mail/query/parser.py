@@ -56,6 +56,7 @@ from mail.query.tree import (
 _URI_SCHEMES = frozenset({"mailto", "tel", "urn"})  # schemes without "//"
 _QUOTES = '"“”„‟＂'
 _FIELD = re.compile(r"([A-Za-z][A-Za-z_-]+)[:：]")  # two characters or more, so that C:\ is text
+_IN = re.compile("in[:：]", re.IGNORECASE)
 _PHRASE = re.compile(f"[{_QUOTES}]([^{_QUOTES}]*)[{_QUOTES}]")
 _WORD = re.compile(rf"[^\s{_QUOTES}()]+")
 _SPACE = re.compile(r"\s*")
@@ -64,6 +65,11 @@ _MINUS = re.compile(r"-(?![\s)-]|\Z)")
 _LETTER = "[0-9A-Za-z\x80-\U0010ffff]"  # an approximation, sufficient for `*`
 _STAR_WITHIN = re.compile(rf"\*(?={_LETTER})|(?<={_LETTER})\*(?!\Z)")
 _PREFIX = re.compile(rf"{_LETTER}\*\Z")
+
+
+def may_name_folder(text: str) -> bool:
+    """Whether parsing `text` may need the folders of its context."""
+    return _IN.search(text) is not None
 
 
 def parse(text: str, context: QueryContext) -> Query:

@@ -6,14 +6,16 @@ are. The executor (mail/search/executor.py) checks the candidates, so both sourc
 hits.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from operator import itemgetter
+from types import MappingProxyType
 from typing import Protocol
 
 import msgspec
 
 from mail.pagination import ListPosition, decode_cursor, encode_cursor, list_scope
 from mail.ports import IndexMatches, SearchReader
+from mail.query.highlighter import HighlightedText
 from mail.query.planner import IndexQuery
 from mail.query.time_budget import TimeBudget
 from mail.query.tree import And, HasKeyword, HasState, InFolder, MessageIn, Node, Not, Or
@@ -51,6 +53,8 @@ class Candidates(msgspec.Struct, frozen=True):
     rows: tuple[tuple[ListPosition, Message], ...]
     next_position: ListPosition | None
     examined: int
+    highlights: Mapping[str, HighlightedText] = MappingProxyType({})  # see SearchReader.find
+    total: int | None = None
 
 
 class CandidateSource(Protocol):
@@ -66,9 +70,21 @@ class IndexSession(msgspec.Struct, frozen=True):
     user_id: UserId
     budget: TimeBudget
 
-    async def find(self, query: IndexQuery, *, limit: int, before: ListPosition) -> IndexMatches:
+    async def find(
+        self,
+        query: IndexQuery,
+        *,
+        limit: int,
+        before: ListPosition,
+        highlighted: Node | None = None,
+    ) -> IndexMatches:
         return await self.index.find(
-            self.user_id, query, limit=limit, before=before, budget=self.budget
+            self.user_id,
+            query,
+            limit=limit,
+            before=before,
+            highlighted=highlighted,
+            budget=self.budget,
         )
 
     async def matching(self, query: IndexQuery, message_ids: Sequence[MessageId]) -> set[MessageId]:
@@ -85,18 +101,23 @@ class IndexSource(msgspec.Struct, frozen=True):
     store: MessageRows
     query: IndexQuery
     with_deleted: bool = False  # messages too that are marked as deleted in all their folders
+    highlighted: Node | None = None  # candidates are hits: their highlights are of use
 
     async def next_batch(self, before: ListPosition, limit: int) -> Candidates:
-        positions, next_position = await self.session.find(self.query, limit=limit, before=before)
+        found = await self.session.find(
+            self.query, limit=limit, before=before, highlighted=self.highlighted
+        )
         rows = await self.store.messages(
-            self.session.user_id, [MessageId(id_) for _, id_ in positions]
+            self.session.user_id, [MessageId(id_) for _, id_ in found.positions]
         )
         candidates = tuple(
             (position, row)
-            for position in positions
+            for position in found.positions
             if (row := rows.get(MessageId(position[1]))) and (self.with_deleted or row.shown_places)
         )
-        return Candidates(candidates, next_position, len(positions))
+        return Candidates(
+            candidates, found.next_position, len(found.positions), found.highlights, found.total
+        )
 
 
 class MergedSource(msgspec.Struct, frozen=True):
@@ -114,7 +135,8 @@ class MergedSource(msgspec.Struct, frozen=True):
             if position < before and (end is None or position >= end) and row.message_id not in held
         ]
         rows = sorted((*batch.rows, *added), key=itemgetter(0), reverse=True)
-        return Candidates(tuple(rows), end, batch.examined + len(added))
+        examined = batch.examined + len(added)
+        return Candidates(tuple(rows), end, examined, batch.highlights, batch.total)
 
 
 class IdSource(msgspec.Struct, frozen=True):

@@ -26,7 +26,7 @@ import msgspec
 
 from mail.errors import Refused
 from mail.pagination import NEWEST, PAGE_MAX, ListPosition, decode_cursor, encode_cursor
-from mail.ports import SearchReader
+from mail.ports import COUNTED_MAX, SearchReader
 from mail.query.highlighter import NO_HIGHLIGHTS, HighlightedText, Highlighter
 from mail.query.matcher import MessageFacts, facts_of, is_true, matches
 from mail.query.narrowing import narrowed, to_verify
@@ -49,7 +49,7 @@ from schemas.ids import MessageId, UserId
 from schemas.mailbox import Message
 
 EXAMINED_MAX = 1_000
-TOTAL_MAX = 1_000  # an exact larger number would cost as much as the search, without use to readers
+TOTAL_MAX = COUNTED_MAX - 1  # exact up to this number
 _BATCH = 250
 _CURSOR = re.compile(r"([il])([0-2])\.([0-9]{1,9})\.(.+)", re.ASCII)
 
@@ -108,7 +108,7 @@ async def execute_search(
     progress = msgspec.structs.replace(progress, hits_before=start.hits_before + len(page))
     (total, total_is_exact), hits = await asyncio.gather(
         _total(session, request, walk, start.hits_before + len(found)),
-        _hits(index, request, page),
+        _hits(index, request, page, walk.highlights),
     )
     return SearchResult(
         hits=hits,
@@ -154,13 +154,16 @@ class _CandidateWalk:
         self._candidates_left = request.examined_max
         self._request = request
         self.progress = progress
+        self.highlights: dict[str, HighlightedText] = {}  # by message id, as far as the index said
+        self.total: int | None = None  # of the query's matches, if the index has counted them
         self._nodes = nodes = _tiers(request)
         plans = tuple(map(plan_of, nodes))
         self._conditions = (
             nodes if progress.in_lists else tuple(plan.row_condition for plan in plans)
         )
         self._sources = tuple(
-            _source(session, store, request, node, in_lists=progress.in_lists) for node in nodes
+            _source(session, store, request, node, condition, in_lists=progress.in_lists)
+            for node, condition in zip(nodes, self._conditions, strict=True)
         )
         self.must_count = any(condition is not None for condition in self._conditions)
 
@@ -192,6 +195,9 @@ class _CandidateWalk:
         batch_size = limit if condition is None else min(_BATCH, self._candidates_left)
         batch = await self._sources[progress.tier].next_batch(progress.position, batch_size)
         self._candidates_left -= batch.examined
+        self.highlights |= batch.highlights
+        if len(self._sources) == 1:
+            self.total = batch.total
         rows = {row.message_id: row for _, row in batch.rows}
         lacking = {id_: rows.pop(id_) for id_ in self._request.unindexed.rows if id_ in rows}
         matching_ids = await self._matching(condition, rows) | self._by_definition(node, lacking)
@@ -235,6 +241,7 @@ def _source(
     store: MessageRows,
     request: SearchRequest,
     node: Node,
+    condition: Node | None,
     *,
     in_lists: bool,
 ) -> CandidateSource:
@@ -245,7 +252,13 @@ def _source(
     lists = candidate_lists(node, query) if in_lists else None
     if lists is not None:
         return ListSource(store, session.user_id, lists)
-    source = IndexSource(session, store, query, with_deleted=request.with_deleted)
+    source = IndexSource(
+        session,
+        store,
+        query,
+        with_deleted=request.with_deleted,
+        highlighted=request.query.node if condition is None else None,
+    )
     return (
         MergedSource(source, _lacking(session.index, request)) if request.unindexed.rows else source
     )
@@ -312,8 +325,10 @@ async def _total(
     index_query = plan_of(request.query.node).index_query
     if to_verify(index_query.text) != EVERYTHING:
         return hits, False
+    total = walk.total
     try:
-        total = await session.count(index_query, limit=TOTAL_MAX + 1)
+        if total is None:
+            total = await session.count(index_query, limit=COUNTED_MAX)
     except SearchTimedOut:
         return hits, False
     is_exact = total <= TOTAL_MAX and not request.unindexed.rows
@@ -321,10 +336,16 @@ async def _total(
 
 
 async def _hits(
-    index: SearchReader, request: SearchRequest, page: list[_Match]
+    index: SearchReader,
+    request: SearchRequest,
+    page: list[_Match],
+    known: Mapping[str, HighlightedText],
 ) -> tuple[SearchHit, ...]:
     ids = [match.row.message_id for match in page]
-    highlights = await index.highlight(request.user_id, request.query.node, ids) if ids else {}
+    others = [id_ for id_ in ids if id_ not in known]
+    highlights = dict(known)
+    if others:
+        highlights |= await index.highlight(request.user_id, request.query.node, others)
     highlighter = Highlighter(request.query.node)
     for id_ in (id_ for id_ in ids if id_ in request.unindexed.documents):
         document = request.unindexed.documents[id_].document

@@ -42,8 +42,10 @@ class MemorySearchIndex:
         *,
         limit: int,
         before: ListPosition = NEWEST,
+        highlighted: Node | None = None,
         budget: TimeBudget | None = None,
     ) -> IndexMatches:
+        del highlighted
         self._check(budget)
         positions = sorted(match for match in self._matches(user_id, query) if match < before)
         found = positions[::-1][:limit]

@@ -10,11 +10,11 @@ import base64
 import time
 from collections.abc import AsyncIterator, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 from mail.errors import Fatal
 from mail.pagination import NEWEST, ListPosition
-from mail.ports import IndexMatches, SearchIndex
+from mail.ports import COUNTED_MAX, IndexMatches, SearchIndex
 from mail.query.highlighter import HighlightedText, Highlighter
 from mail.query.matcher import SearchedDocument, document_facts, matches
 from mail.query.narrowing import narrowed, to_verify
@@ -33,6 +33,7 @@ from stores.packed_documents import unpacked
 
 USERS_MAX = 10_000  # of one answer of `unfilled`
 _DECIDED_AT_ONCE = 200  # documents that are read to be decided here
+_DOCUMENT = ["message_id", "head", "body"]
 _SORT = [{"received_at_ms": "desc"}, {"message_id": "desc"}]
 
 
@@ -109,22 +110,33 @@ class OpenSearchIndex(SearchIndex):
         *,
         limit: int,
         before: ListPosition = NEWEST,
+        highlighted: Node | None = None,
         budget: TimeBudget | None = None,
     ) -> IndexMatches:
         positions: list[ListPosition] = []
-        examined: ListPosition | None = None
+        documents: list[IndexDocument] = []
+        examined: _Candidate | None = None
+        has_more = False
+        with_documents = highlighted is not None
         try:
-            async for position, is_match in self._decided(user_id, query, before, limit, budget):
-                examined = position
-                if is_match:
-                    positions.append(position)
-                if len(positions) == limit:
-                    return IndexMatches(positions, examined)
+            async for examined in self._decided(
+                user_id, query, before, limit, budget, with_documents=with_documents
+            ):
+                if examined.is_match:
+                    positions.append(examined.position)
+                    documents += [examined.document] if examined.document else []
+                if has_more := len(positions) == limit:
+                    break
         except SearchTimedOut:
             if examined is None:
                 raise
-            return IndexMatches(positions, examined)
-        return IndexMatches(positions, None)
+            has_more = True
+        return IndexMatches(
+            positions,
+            examined.position if examined and has_more else None,
+            _highlighted(highlighted, documents) if highlighted is not None else {},
+            examined.total if examined else None,
+        )
 
     async def matching(
         self,
@@ -137,7 +149,7 @@ class OpenSearchIndex(SearchIndex):
         found = self._decided(
             user_id, query, NEWEST, len(message_ids), budget, among=tuple(message_ids)
         )
-        return {MessageId(id_) async for (_, id_), is_match in found if is_match}
+        return {MessageId(each.position[1]) async for each in found if each.is_match}
 
     async def count(
         self, user_id: UserId, query: IndexQuery, *, limit: int, budget: TimeBudget | None = None
@@ -157,12 +169,8 @@ class OpenSearchIndex(SearchIndex):
     async def highlight(
         self, user_id: UserId, node: Node, message_ids: Sequence[MessageId]
     ) -> dict[str, HighlightedText]:
-        highlighter = Highlighter(node)
-        source = ["message_id", "head", "body"]
-        found = await self._many(user_id, message_ids, source)
-        documents = [_document(each["_source"]) for each in found]
-        return {each.message_id: highlighter.highlight(each.subject, each.body)
-                for each in documents}  # fmt: skip
+        found = await self._many(user_id, message_ids, _DOCUMENT)
+        return _highlighted(node, [_document(each["_source"]) for each in found])
 
     def position(self, document: IndexDocument) -> ListPosition:
         return document.received_at_ms, document.message_id
@@ -232,9 +240,11 @@ class OpenSearchIndex(SearchIndex):
         budget: TimeBudget | None,
         *,
         among: Sequence[MessageId] | None = None,
-    ) -> AsyncIterator[tuple[ListPosition, bool]]:
-        """Iterate over candidates after `before`, newest first, and whether each is a match.
+        with_documents: bool = False,
+    ) -> "AsyncIterator[_Candidate]":
+        """Iterate over candidates after `before`, newest first.
 
+        With `with_documents`, each has its document, and a total if OpenSearch alone decides.
         Raises SearchTimedOut.
         """
         text, node = narrowed(query.text, decides), to_verify(query.text, decides)
@@ -243,19 +253,31 @@ class OpenSearchIndex(SearchIndex):
         wanted = documents_of(user_id, query, text)
         if among is not None:
             wanted["bool"]["filter"].append({"terms": {"message_id": list(among)}})
-        source = False if node == EVERYTHING else ["head", "body"]
-        size = limit if node == EVERYTHING else _DECIDED_AT_ONCE
+        is_decided = node == EVERYTHING
+        size = limit if is_decided else _DECIDED_AT_ONCE
+        body = {
+            "query": wanted,
+            "size": size,
+            "sort": _SORT,
+            "_source": _DOCUMENT if with_documents or not is_decided else False,
+            "track_total_hits": COUNTED_MAX if with_documents and is_decided else False,
+        }
         while size:
-            body = {"query": wanted, "size": size, "sort": _SORT, "_source": source,
-                    "track_total_hits": False}  # fmt: skip
             if before != NEWEST:
                 body["search_after"] = list(before)
-            hits = (await self._search(user_id, body, budget))["hits"]["hits"]
-            for hit in hits:
+            found = (await self._search(user_id, body, budget))["hits"]
+            total = min(found["total"]["value"], COUNTED_MAX) if "total" in found else None
+            for hit in found["hits"]:
                 at_ms, message_id = hit["sort"]
                 before = at_ms, message_id
-                yield before, node == EVERYTHING or _is_match(node, hit["_source"], budget)
-            if len(hits) < size:
+                began_s = time.perf_counter()
+                document = _document(hit["_source"]) if body["_source"] else None
+                is_match = is_decided or (document is not None and _is_match(node, document))
+                if budget is not None and not is_decided:
+                    budget.spend(time.perf_counter() - began_s)
+                    budget.check()
+                yield _Candidate(before, is_match, document, total)
+            if len(found["hits"]) < size:
                 return
 
     async def _search(self, user_id: UserId, body: Body, budget: TimeBudget | None) -> Body:
@@ -291,14 +313,20 @@ def _action(name: str, user_id: UserId, message_id: MessageId) -> Body:
     return {name: {"_id": document_id(user_id, message_id), "routing": user_id}}
 
 
-def _is_match(node: Node, source: Body, budget: TimeBudget | None) -> bool:
-    began_s = time.perf_counter()
-    document = _document(source)
-    is_match = matches(node, SearchedDocument(document), document_facts(document))
-    if budget is not None:
-        budget.spend(time.perf_counter() - began_s)
-        budget.check()
-    return is_match
+class _Candidate(NamedTuple):
+    position: ListPosition
+    is_match: bool
+    document: IndexDocument | None  # None: it was not read
+    total: int | None  # of all matches of the query, at most COUNTED_MAX; None: not counted
+
+
+def _highlighted(node: Node, documents: Sequence[IndexDocument]) -> dict[str, HighlightedText]:
+    highlighter = Highlighter(node)
+    return {each.message_id: highlighter.highlight(each.subject, each.body) for each in documents}
+
+
+def _is_match(node: Node, document: IndexDocument) -> bool:
+    return matches(node, SearchedDocument(document), document_facts(document))
 
 
 def _document(source: Body) -> IndexDocument:

@@ -9,7 +9,7 @@ import pytest
 
 from mail.errors import Refused
 from mail.pagination import NEWEST
-from mail.ports import MATCHES_MAX, Commit, SearchIndex
+from mail.ports import COUNTED_MAX, MATCHES_MAX, Commit, SearchIndex
 from mail.query.highlighter import HighlightedText
 from mail.query.parser import parse
 from mail.query.planner import IndexQuery, plan_of
@@ -304,6 +304,18 @@ class SearchReaderContract:
             "<mark>Crème</mark> brûlée d'été", "<mark>cafe\u0301</mark> \u0153uvre"
         )
         assert await filled.highlight("bob", read("invoice").node, ids("fresh")) == {}
+
+    @pytest.mark.parametrize("query", ["invoice", "invoi*", '"see the invo"*', "invoice before:2030"])
+    async def test_a_page_that_comes_with_highlights_and_total_has_those_of_other_calls(
+        self, filled, query
+    ):
+        node, wanted = read(query).node, index_query(query)
+        for before in (NEWEST, (await filled.find("ann", wanted, limit=1)).positions[0]):
+            page = await filled.find("ann", wanted, limit=2, before=before, highlighted=node)
+            assert page[:2] == (await filled.find("ann", wanted, limit=2, before=before))[:2]
+            found = [id_ for _, id_ in page.positions]
+            assert page.highlights in ({}, await filled.highlight("ann", node, found))
+            assert page.total in {None, await filled.count("ann", wanted, limit=COUNTED_MAX)}
 
     async def test_users_never_meet(self, index):
         users = [f"user{n}" for n in range(40)]  # more than any adapter has buckets

@@ -23,7 +23,7 @@ from api.route import AuthenticatedRoute
 from mail.clock import now_ms
 from mail.errors import Refused
 from mail.query.fields import folder_ids_by_name
-from mail.query.parser import parse
+from mail.query.parser import may_name_folder, parse
 from mail.query.terms import QueryTerm
 from mail.query.tree import Query, QueryContext
 from mail.search.executor import SearchHit, SearchRequest, SearchResult, execute_search
@@ -99,7 +99,8 @@ async def search(call: AuthenticatedRequest) -> web.StreamResponse:
 
 async def parsed_query(call: AuthenticatedRequest, text: str, zone: tzinfo) -> Query:
     """The query of the caller. Raises BadQuery."""
-    folders = await call.context.ports.store.folders(call.user_id)
+    store = call.context.ports.store
+    folders = await store.folders(call.user_id) if may_name_folder(text) else ()
     context = QueryContext(now_ms=now_ms(), zone=zone, folders=folder_ids_by_name(folders))
     return parse(text, context)
 

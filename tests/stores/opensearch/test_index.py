@@ -11,11 +11,12 @@ from mail.errors import StoreUnavailable
 from mail.ids import new_id
 from mail.query.planner import IndexQuery
 from mail.query.tree import Not, WordsNode
+from mail.search.executor import SearchRequest, execute_search
 from schemas.search import IndexedTo
 from stores.opensearch.client import SearchClusterConfig
 from stores.opensearch.index import OpenSearchIndex
-from tests.contracts.search_cases import document, ids
-from tests.contracts.search_index import SearchReaderContract, find
+from tests.contracts.search_cases import document, ids, row
+from tests.contracts.search_index import SearchReaderContract, find, read, store_of
 from tests.contracts.search_writer import SearchWriterContract
 from tests.support.broker import free_ports
 
@@ -52,6 +53,21 @@ async def test_a_phrase_that_ends_in_a_beginning_is_decided_by_the_documents(ind
     assert await names(leaf) == ids("c", "a")
     assert await names(Not(leaf)) == ids("d", "b")
     assert await index.count("ann", IndexQuery(text=Not(leaf)), limit=9) == 2
+
+
+async def test_a_page_of_hits_is_one_request_for_documents(index, monkeypatch) -> None:
+    made = [document(str(n), at=n, body="river") for n in range(4)]
+    await asyncio.gather(*map(index.add, made))
+    store, asked = await store_of(map(row, made)), []
+    for name in ("search", "many"):
+        method = getattr(index._client, name)
+        monkeypatch.setattr(
+            index._client, name, lambda *a, m=method, **more: asked.append(a) or m(*a, **more)
+        )
+    request = SearchRequest(user_id="ann", query=read("river"), limit=3)
+    page = await execute_search(index, store, request)
+    assert [hit.highlights.preview for hit in page.hits] == ["<mark>river</mark>"] * 3
+    assert (page.total, page.total_is_exact, len(asked)) == (4, True, 1)
 
 
 async def test_a_message_that_searches_do_not_find_yet_is_not_indexed(config) -> None:
