@@ -4,7 +4,7 @@ from hypothesis import strategies as st
 
 from mail.errors import BadQuery, Refused
 from mail.query.formatter import format_query
-from mail.query.parser import parse
+from mail.query.parser import may_name_folder, parse
 from mail.query.tree import (
     DEPTH_MAX,
     PARTICIPANTS,
@@ -291,3 +291,18 @@ def test_sizes():
 def test_an_unknown_time_zone_is_refused(name):
     with pytest.raises(Refused):
         zone_of(name)
+
+
+@pytest.mark.parametrize(
+    ("text", "may"),
+    [
+        ("in:work", True),
+        ("a -IN:work", True),
+        ("(from:kim OR in：work)", True),
+        ('in:"my work"', True),
+        ("invoice in May", False),
+        ("from:kim is:unread", False),
+    ],
+)
+def test_folders_are_read_only_for_a_query_that_may_name_one(text: str, may: bool) -> None:
+    assert may_name_folder(text) is may
