@@ -41,6 +41,7 @@ from mail.directory.usage_cache import UsageCache
 from mail.search.unindexed import UnindexedReader
 from mail.sending.own_limits import OwnLimits
 from schemas.ids import DomainId, UserId
+from schemas.mailbox import MailboxState
 
 NotReadyReasons = Callable[[], list[str]]
 
@@ -100,10 +101,20 @@ class AuthenticatedRequest(RequestContext):
     """A request of an authenticated user."""
 
     caller: AuthenticatedUser
+    _states: list[MailboxState] = field(default_factory=list, repr=False)
 
     @property
     def user_id(self) -> UserId:
         return self.caller.user.user_id
+
+    async def first_state(self) -> MailboxState:
+        """The state of the caller's mailbox when this request first asked for it.
+
+        What the request reads afterwards is as new or newer. Not for after a change.
+        """
+        if not self._states:
+            self._states.append(await self.context.ports.store.state(self.user_id))
+        return self._states[0]
 
 
 RequestHandler = Callable[[RequestContext], Awaitable[web.StreamResponse]]

@@ -65,7 +65,7 @@ def with_mailbox_etag(handler: AuthenticatedHandler) -> AuthenticatedHandler:
     """
 
     async def conditional(call: AuthenticatedRequest) -> web.StreamResponse:
-        etag = seq_etag(call, (await call.context.ports.store.state(call.user_id)).seq)
+        etag = seq_etag(call, (await call.first_state()).seq)
         unchanged = not_modified(call.request, etag)
         if unchanged is not None and not _matches_any(call.request):
             return unchanged

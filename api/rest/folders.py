@@ -21,7 +21,7 @@ from api.rest.parameters import FolderIdValue, folder_id_of, query, read_body
 from api.rest.responses import json_response
 from api.route import AuthenticatedRoute
 from mail.ids import new_id
-from mail.mailbox.folders import NAME_MAX_CHARS
+from mail.mailbox.folders import NAME_MAX_CHARS, all_folders
 from schemas.conversations import ThreadCounts
 from schemas.events.mailbox_commands import (
     BulkFolderCommand,
@@ -104,7 +104,7 @@ async def list_folders(call: AuthenticatedRequest) -> web.StreamResponse:
 
 async def folder_resources(call: AuthenticatedRequest) -> list[FolderResource]:
     """All folders, in their order."""
-    rows = await call.context.ports.store.folders(call.user_id)
+    rows = all_folders(await call.first_state())
     threads = await call.context.ports.store.thread_counts(call.user_id)
     return [folder_resource(row, threads) for row in rows]
 

@@ -138,7 +138,7 @@ async def read_page(
 
 async def read_state(call: AuthenticatedRequest, folder_id: FolderId) -> MailboxState:
     """The state of the caller's mailbox. Raises Problem 404: it has no folder `folder_id`."""
-    state = await call.context.ports.store.state(call.user_id)
+    state = await call.first_state()
     if not exists(state, folder_id):
         raise not_found()
     return state

@@ -1,5 +1,6 @@
 """GET /v1/start: what the first screen of a client shows, in one response."""
 
+import asyncio
 import hashlib
 from importlib.metadata import version
 
@@ -55,7 +56,7 @@ async def get_start(call: AuthenticatedRequest) -> web.StreamResponse:
     """The first screen. Its entity tag depends on the mailbox, the account, limits and version."""
     query(call.request)
     store = call.context.ports.store
-    state = call.context.config.state((await store.state(call.user_id)).seq)
+    state = call.context.config.state((await call.first_state()).seq)
     stored = await store.settings(call.user_id)
     me = await own_account(call, stored.settings)
     limits = _limits(call)
@@ -63,13 +64,16 @@ async def get_start(call: AuthenticatedRequest) -> web.StreamResponse:
     unchanged = not_modified(call.request, etag)
     if unchanged is not None:
         return unchanged
-    inbox = await store.conversations_at(
-        call.user_id, INBOX, limit=ROWS, position=0, conditions=ConversationFilter()
+    inbox, folders = await asyncio.gather(
+        store.conversations_at(
+            call.user_id, INBOX, limit=ROWS, position=0, conditions=ConversationFilter()
+        ),
+        folder_resources(call),
     )
     start = StartResource(
         me=me,
         settings=settings_resource(stored),
-        folders=await folder_resources(call),
+        folders=folders,
         inbox=thread_list(call, inbox),
         state=state,
         version=VERSION,

@@ -305,7 +305,9 @@ class SearchReaderContract:
         )
         assert await filled.highlight("bob", read("invoice").node, ids("fresh")) == {}
 
-    @pytest.mark.parametrize("query", ["invoice", "invoi*", '"see the invo"*', "invoice before:2030"])
+    @pytest.mark.parametrize(
+        "query", ["invoice", "invoi*", '"see the invo"*', "invoice before:2030"]
+    )
     async def test_a_page_that_comes_with_highlights_and_total_has_those_of_other_calls(
         self, filled, query
     ):
