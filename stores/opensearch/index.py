@@ -8,7 +8,7 @@ version knows is unfilled, and is filled again from the mailboxes.
 import asyncio
 import base64
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -115,7 +115,7 @@ class OpenSearchIndex(SearchIndex):
     ) -> IndexMatches:
         positions: list[ListPosition] = []
         documents: list[IndexDocument] = []
-        examined: _Candidate | None = None
+        examined: _Examined | None = None
         has_more = False
         with_documents = highlighted is not None
         try:
@@ -241,7 +241,7 @@ class OpenSearchIndex(SearchIndex):
         *,
         among: Sequence[MessageId] | None = None,
         with_documents: bool = False,
-    ) -> "AsyncIterator[_Candidate]":
+    ) -> "AsyncIterator[_Examined]":
         """Iterate over candidates after `before`, newest first.
 
         With `with_documents`, each has its document, and a total if OpenSearch alone decides.
@@ -266,17 +266,9 @@ class OpenSearchIndex(SearchIndex):
             if before != NEWEST:
                 body["search_after"] = list(before)
             found = (await self._search(user_id, body, budget))["hits"]
-            total = min(found["total"]["value"], COUNTED_MAX) if "total" in found else None
-            for hit in found["hits"]:
-                at_ms, message_id = hit["sort"]
-                before = at_ms, message_id
-                began_s = time.perf_counter()
-                document = _document(hit["_source"]) if body["_source"] else None
-                is_match = is_decided or (document is not None and _is_match(node, document))
-                if budget is not None and not is_decided:
-                    budget.spend(time.perf_counter() - began_s)
-                    budget.check()
-                yield _Candidate(before, is_match, document, total)
+            for examined in _examined(found, node, budget):
+                before = examined.position
+                yield examined
             if len(found["hits"]) < size:
                 return
 
@@ -313,11 +305,30 @@ def _action(name: str, user_id: UserId, message_id: MessageId) -> Body:
     return {name: {"_id": document_id(user_id, message_id), "routing": user_id}}
 
 
-class _Candidate(NamedTuple):
+class _Examined(NamedTuple):
+    """A document that a query has found, and what is known of it."""
+
     position: ListPosition
     is_match: bool
     document: IndexDocument | None  # None: it was not read
     total: int | None  # of all matches of the query, at most COUNTED_MAX; None: not counted
+
+
+def _examined(found: Body, node: Node, budget: TimeBudget | None) -> Iterator[_Examined]:
+    """Yield the hits of an answer; what OpenSearch does not decide, `node`, is decided here.
+
+    Raises SearchTimedOut.
+    """
+    total = min(found["total"]["value"], COUNTED_MAX) if "total" in found else None
+    for hit in found["hits"]:
+        at_ms, message_id = hit["sort"]
+        began_s = time.perf_counter()
+        document = _document(hit["_source"]) if "_source" in hit else None
+        is_match = node == EVERYTHING or (document is not None and _is_match(node, document))
+        if budget is not None and node != EVERYTHING:
+            budget.spend(time.perf_counter() - began_s)
+            budget.check()
+        yield _Examined((at_ms, message_id), is_match, document, total)
 
 
 def _highlighted(node: Node, documents: Sequence[IndexDocument]) -> dict[str, HighlightedText]:
