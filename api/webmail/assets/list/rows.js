@@ -146,7 +146,7 @@ export class ListWindow {
   #move(node, at) {
     if (node.at === at && node.height === this.#height) return;
     Object.assign(node, { at, height: this.#height });
-    node.style.transform = `translateY(${at * this.#height}px)`;
+    node.style.top = `${at * this.#height}px`;
     node.setAttribute("aria-rowindex", at + 1);
   }
 
