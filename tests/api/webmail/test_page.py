@@ -181,6 +181,14 @@ async def test_an_ended_session_asks_for_the_password_over_the_page(browser, wor
     assert watched.bad == []
 
 
+@pytest.mark.parametrize("width", [360, 1280])
+async def test_there_is_one_button_to_write(browser, world, width) -> None:
+    watched = await opened(browser, world, viewport={"width": width, "height": 740})
+    await expect(watched.page.get_by_role("heading", name="Inbox")).to_be_visible()
+    button = watched.page.get_by_role("button", name="Compose")  # those that are visible
+    await expect(button).to_have_count(1)
+
+
 async def test_on_a_phone_one_thing_is_shown_at_a_time(browser, world) -> None:
     await world.deliver(PLAIN % b"small")
     watched = await opened(browser, world, viewport={"width": 360, "height": 740})
