@@ -30,18 +30,22 @@ export function countOf(one) {
 export function ListPane() {
   const one = list.value;
   if (!one) return html`<main class="list-pane"></main>`;
-  void one.version.value;
   return html`<main class="list-pane" aria-labelledby="list-title">
     <${Head} list=${one} />
     <${Rows} />
     <${Message} list=${one} />
-    ${!selected.value.size && html`<button type="button" class="primary narrow-only compose-here" aria-label=${t("compose")} onClick=${() => openComposer()}><${Icon} name="pencil" /></button>`}
+    <${ComposeHere} />
   </main>`;
 }
 
+function ComposeHere() {
+  if (selected.value.size) return null;
+  return html`<button type="button" class="primary narrow-only compose-here" aria-label=${t("compose")} onClick=${() => openComposer()}><${Icon} name="pencil" /></button>`;
+}
+
 function Head({ list: one }) {
-  void one.version.value;
   const { kind, filter } = one.query;
+  void one.counted;
   const isSearch = kind === "search", count = one.total !== null && (isSearch ? one.total > 0 && countOf(one) : number(one.total));
   const isSelecting = selected.value.size > 0;
   return html`<header class=${`list-head${isSelecting ? " selecting" : ""}`}>
@@ -110,6 +114,7 @@ function Order({ list: one }) {
 
 // Offers more than the rows that were read, once all of them are selected.
 function AllOffer({ list: one }) {
+  void one.version.value;
   const read = one.rows.filter(Boolean).length, isAll = selected.value.size >= read && (one.total > read || read >= PAGE);
   if (!isAll && !allMatching.value) return null;
   return html`<p class="offer">${allMatching.value ? html`${t("selection.everything")} <button type="button" class="quiet" onClick=${selectNone}>${t("selection.none")}</button>`
@@ -165,7 +170,7 @@ function Rows() {
     view.current?.restate(restate);
   });
   useActs(listKeys(view), []);
-  void list.value.version.value;
+  void list.value.counted;
   const total = list.value.total ?? -1;
   return html`<div class="rows" ref=${scroller} role="grid" aria-labelledby="list-title" aria-rowcount=${total} aria-multiselectable="true" onMouseOver=${hovered} onMouseDown=${pressed}></div>`;
 }
@@ -249,7 +254,7 @@ function listKeys(view) {
 
 // What stands where no rows do: nothing yet, nothing here, or why not.
 function Message({ list: one }) {
-  void one.version.value;
+  void one.counted;
   if (one.error.value && !one.rows.length) {
     return html`<div class="empty" role="alert"><${Icon} name="circle-alert" /><p>${t("list.failed", { why: one.error.value.message })}</p>
       <button type="button" onClick=${() => (one.query.kind === "search" ? go(withQuery({})) : refreshSoon())}>${t("again")}</button></div>`;

@@ -75,7 +75,7 @@ function Page() {
 }
 
 function NothingOpen() {
-  void list.value?.version.value;
+  void list.value?.counted;
   const total = list.value?.total;
   return html`<div class="empty nothing-open"><${Icon} name="mail-open" /><p>${total ? countOf(list.value) : t("reader.empty")}</p><p class="hint">${t("reader.keys")}</p></div>`;
 }

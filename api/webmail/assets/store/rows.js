@@ -28,13 +28,17 @@ export class RowList {
     this.cursor = undefined;
     this.details = {}; // of a search: found, isExact, isComplete, terms
     this.placed = []; // what frames said since the list was asked for: arguments of `place`
-    this.version = signal(0);
+    this.version = signal(0); // of the rows as shown
+    this.count = signal(null); // `total`
     this.error = signal(null);
     this.places = new Map(); // row id → position
     this.waiting = new Map(); // page → promise
     this.refreshed = Promise.resolve(); // when the last reading of the window has ended
     this.round = 0;
   }
+
+  // What reads this is drawn again when the number of rows changes, and of a search whatever is said of it.
+  get counted() { return (this.query.kind === "search" ? this.version : this.count).value; }
 
   get byMessage() { return !this.query.conversations || MESSAGE_LISTS.has(this.query.folder); }
 
@@ -195,6 +199,7 @@ export class RowList {
   #index() {
     this.places.clear();
     this.rows.forEach((row, position) => this.places.set(row.id, position));
+    this.count.value = this.total;
     this.version.value += 1;
   }
 
