@@ -23,6 +23,7 @@ from streams.topics.access_rules import SETUP
 from streams.topology import CUSTODY
 
 Runner = Callable[[Config, asyncio.Event], Awaitable[None]]
+WARM_S = 60.0  # connections and caches are there by then
 LOGGERS = (
     "postriver", "agents", "api", "cli", "edge", "mail", "operations", "parsing", "pop3",
     "resolving", "scanners", "smtp", "stack", "stores", "streams",
@@ -90,7 +91,7 @@ def role(name: str, number: int) -> None:
     _configure_log(config)
     module, function = ROLES[name].runner.split(":")
     run: Runner = getattr(importlib.import_module(module), function)
-    gc.freeze()  # a full collection of what imports made would stop the loop for 60 ms
+    gc.freeze()  # what imports made
     with refusals(name):
         uvloop.run(_until_signal(run, config))
 
@@ -112,7 +113,14 @@ async def _until_signal(run: Runner, config: Config) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         with suppress(ValueError):
             loop.add_signal_handler(number, stop.set)
+    loop.call_later(WARM_S, _freeze)
     await run(config, stop)
+
+
+def _freeze() -> None:
+    """Leave what lives now out of later full collections: they stop the loop for up to 60 ms."""
+    gc.collect()
+    gc.freeze()
 
 
 def _configure_log(config: Config) -> None:

@@ -21,6 +21,7 @@ from stores.cassandra.directory.part import DirectoryPart, leading
 from stores.cassandra.guarded_rows import GuardedRows
 from stores.cassandra.session import Row
 
+KNOWN_MAX = 100_000  # addresses of users that a process remembers
 WINDOW = 500  # rows of the walk over all addresses in one query
 _replace = msgspec.structs.replace
 _decode_address = msgspec.msgpack.Decoder(StoredAddress).decode
@@ -132,9 +133,22 @@ class UsersPart(DirectoryPart):
         return RowPage([user for _, user in islice(page.rows, limit)], page.cursor)
 
     async def user(self, user_id: UserId) -> User | None:
-        address = await self.address_of_user.get(user_id)
+        known = self.known_addresses.get(user_id)
+        user = await self._user_at(known, user_id)
+        if user is None:
+            address = await self.address_of_user.get(user_id)
+            user = await self._user_at(address, user_id) if address != known else None
+        return user
+
+    async def _user_at(self, address: str | None, user_id: UserId) -> User | None:
+        """The user, if it is there; then later calls look there first."""
         row = None if address is None else await self.addresses.get(address)
-        return row.user if row and row.user and row.user.user_id == user_id else None
+        if address is None or row is None or row.user is None or row.user.user_id != user_id:
+            return None
+        if len(self.known_addresses) >= KNOWN_MAX:
+            self.known_addresses.clear()
+        self.known_addresses[user_id] = address
+        return row.user
 
     async def user_by_address(self, address: str) -> User | None:
         row = await self.addresses.get(normal_address(address))

@@ -13,7 +13,7 @@ from schemas.cql.directory import (
     StoredDomain,
 )
 from schemas.directory import AppPassword, Domain
-from schemas.ids import DomainId
+from schemas.ids import DomainId, UserId
 from stores.cassandra.base import CassandraStore
 from stores.cassandra.clock import now_us
 from stores.cassandra.due_entries import DueEntries
@@ -31,6 +31,7 @@ class DirectoryPart(CassandraStore):
         super().__init__(session)
         self.addresses: GuardedRows[StoredAddress] = GuardedRows(session, ADDRESS, StoredAddress)
         self.address_of_user: GuardedRows[str] = GuardedRows(session, USER_ADDRESS, str)
+        self.known_addresses: dict[UserId, str] = {}  # of users that were found there
         self.domains: GuardedRows[StoredDomain] = GuardedRows(session, DOMAIN, StoredDomain)
         self.name_of_domain: GuardedRows[str] = GuardedRows(session, DOMAIN_NAME, str)
         self.settings_by_name: GuardedRows[str] = GuardedRows(session, SETTING, str)

@@ -5,6 +5,7 @@ from itertools import count
 
 import pytest
 
+from mail.addresses import normal_address
 from mail.errors import AlreadyExists
 from mail.ids import dated_id
 from schemas.cql.directory import SESSION_END, StoredDomain
@@ -146,6 +147,17 @@ class TestCassandraDirectory(DirectoryContract):
             await directory.add_domain(again, user("u9", "postmaster@example.org", domain_id="d2"))
         assert await directory.domain("example.org") == EXAMPLE
         assert await directory.user("u0") == POSTMASTER
+
+    async def test_a_user_is_looked_for_where_it_was_found_and_found_elsewhere(self, directory):
+        await settle(directory)
+        assert await directory.user(ANN.user_id) == ANN
+        found = {ANN.user_id: normal_address(ANN.address)}
+        assert directory.known_addresses == found
+        for wrong in ("nobody@example.org", BOB.address):
+            directory.known_addresses[ANN.user_id] = wrong
+            assert await directory.user(ANN.user_id) == ANN
+            assert directory.known_addresses == found
+        assert await directory.user("nobody") is None
 
     async def test_a_repeated_call_finishes_what_it_began(self, directory):
         await interrupted(directory)
