@@ -37,7 +37,7 @@ async def delivered(
 
 async def found(ports: IndexPorts, query: str, user_id: str = "bob") -> list[str]:
     index_query = plan_of(parse(query, QueryContext(now_ms=0)).node).index_query
-    places, _ = await ports.search.find(user_id, index_query, limit=10)
+    places = (await ports.search.find(user_id, index_query, limit=10)).positions
     return [message_id for _, message_id in places]
 
 

@@ -13,7 +13,6 @@ from agents.index import index
 from agents.mailbox import mailbox
 from agents.ports import IndexPorts
 from mail.ids import message_id
-from mail.pagination import NEWEST
 from mail.query.planner import IndexQuery
 from schemas.events.mailbox_commands import DestroyMessages, TrashMessages
 from schemas.sqlite.search import SEARCH
@@ -36,7 +35,7 @@ async def filled_store(count: int) -> tuple[MemoryMailStore, MemoryContentStore]
 
 
 async def found(ports: IndexPorts, user_id: str = "bob") -> set[str]:
-    places, _ = await ports.search.find(user_id, IndexQuery(), limit=500, before=NEWEST)
+    places = (await ports.search.find(user_id, IndexQuery(), limit=500)).positions
     return {id_ for _, id_ in places}
 
 

@@ -27,11 +27,11 @@ const loaded = {}; // the modules that are there, by part
 const load = async (part) => { loaded[part] = await LATER[part](); };
 
 function Later({ part, name, ...props }) {
-  const now = useSignal(""), failed = useSignal(false);
-  useEffect(() => { if (!loaded[part]) load(part).then(() => { now.value = part; }, () => { failed.value = true; }); }, [part]);
+  const now = useSignal(""), failed = useSignal(false), Part = loaded[part]?.[name];
+  // Also where the module came between the drawing and this effect: nothing else would draw it then.
+  useEffect(() => { if (!Part) load(part).then(() => { now.value = part; }, () => { failed.value = true; }); }, [part]);
   void now.value;
   if (failed.value) return html`<div class="empty" role="alert"><p>${t("newVersion")}</p><button type="button" class="primary" onClick=${reloadPage}>${t("reload")}</button></div>`;
-  const Part = loaded[part]?.[name];
   return Part ? html`<${Part} ...${props} />` : null;
 }
 
