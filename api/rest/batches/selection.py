@@ -64,7 +64,7 @@ async def select(
 
     Raises Problem 404: no such folder. 400: a filter or the query is malformed.
     """
-    seq = (await call.context.ports.store.state(call.user_id)).seq
+    seq = (await call.first_state()).seq
     zone, config = zone_of({"tz": zone_name}), call.context.config
     if where is None:
         pages, most = _hits(call, q, zone), config.batch_search_max
