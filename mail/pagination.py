@@ -17,7 +17,7 @@ import msgspec
 from mail.errors import Refused
 from schemas.conversations import ConversationFilter
 from schemas.ids import FolderId, UserId
-from schemas.mailbox import Filter, Message, Page
+from schemas.mailbox import Filter, MailboxState, Message, Page
 
 CURSOR_MAX_CHARS = 512
 PAGE_MAX = 500
@@ -111,6 +111,7 @@ class PagePart(Generic[FilterT]):
     """What to read of one list: `limit` rows from a start or from a position.
 
     `folder_id` None: the list of all mail. `scan_max`: rows that one page with a filter reads.
+    `state`: of the mailbox, as the caller has read it; None: not known.
     """
 
     user_id: UserId
@@ -120,6 +121,7 @@ class PagePart(Generic[FilterT]):
     start: ListStart = FROM_NEWEST
     position: int | None = None
     scan_max: int
+    state: MailboxState | None = None
 
     @property
     def is_filtered(self) -> bool:

@@ -15,7 +15,7 @@ from mail.pagination import (
 )
 from schemas.conversations import ConversationFilter, ConversationPage
 from schemas.ids import FolderId, ThreadId, UserId
-from schemas.mailbox import Filter, Message, Page
+from schemas.mailbox import Filter, MailboxState, Message, Page
 
 
 class PagedReads(ABC):
@@ -47,11 +47,12 @@ class PagedReads(ABC):
         conditions: Filter,
         limit: int,
         cursor: str | None,
+        state: MailboxState | None = None,
     ) -> Page:
         return await self._page(
             PagePart(
                 user_id=user_id, folder_id=folder_id, conditions=conditions,
-                limit=check_limit(limit), scan_max=self._scan_max,
+                limit=check_limit(limit), scan_max=self._scan_max, state=state,
                 start=start_of(cursor, *list_scope(user_id, folder_id, conditions)),
             )
         )  # fmt: skip
@@ -64,11 +65,13 @@ class PagedReads(ABC):
         conditions: Filter,
         limit: int,
         position: int,
+        state: MailboxState | None = None,
     ) -> Page:
         return await self._page(
             PagePart(
                 user_id=user_id, folder_id=folder_id, conditions=conditions,
-                limit=check_limit(limit), scan_max=self._scan_max, position=position,
+                limit=check_limit(limit), scan_max=self._scan_max, state=state,
+                position=position,
             )
         )  # fmt: skip
 
@@ -80,11 +83,12 @@ class PagedReads(ABC):
         conditions: ConversationFilter,
         limit: int,
         cursor: str | None,
+        state: MailboxState | None = None,
     ) -> ConversationPage:
         return await self._conversation_page(
             PagePart(
                 user_id=user_id, folder_id=folder_id, conditions=conditions,
-                limit=check_limit(limit), scan_max=self._scan_max,
+                limit=check_limit(limit), scan_max=self._scan_max, state=state,
                 start=start_of(cursor, *conversation_scope(user_id, folder_id, conditions)),
             )
         )  # fmt: skip
@@ -97,11 +101,13 @@ class PagedReads(ABC):
         conditions: ConversationFilter,
         limit: int,
         position: int,
+        state: MailboxState | None = None,
     ) -> ConversationPage:
         return await self._conversation_page(
             PagePart(
                 user_id=user_id, folder_id=folder_id, conditions=conditions,
-                limit=check_limit(limit), scan_max=self._scan_max, position=position,
+                limit=check_limit(limit), scan_max=self._scan_max, state=state,
+                position=position,
             )
         )  # fmt: skip
 

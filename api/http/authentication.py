@@ -37,11 +37,10 @@ async def caller_of_token(ports: ApiPorts, token: str, now_ms: int) -> Authentic
 
 
 async def caller_of_hash(ports: ApiPorts, sha256: str, now_ms: int) -> AuthenticatedUser | None:
-    session = await ports.sessions.session(sha256)
-    if session is None or session.expires_at_ms <= now_ms:
+    found = await ports.sessions.session_and_user(sha256)
+    if found is None or found[0].expires_at_ms <= now_ms or found[1].disabled:
         return None
-    user = await ports.users.user(session.user_id)
-    return None if user is None or user.disabled else AuthenticatedUser(user=user, session=session)
+    return AuthenticatedUser(session=found[0], user=found[1])
 
 
 def bearer_of(request: web.Request) -> str | None:

@@ -105,12 +105,12 @@ async def _shown_by_uid(
 
 async def _list(call: AuthenticatedRequest, folder_id: FolderId | None) -> web.StreamResponse:
     values, store = query(call.request, *_LISTED), call.context.ports.store
-    conditions = filter_of(values)
+    conditions, state = filter_of(values), await call.first_state()
     page = await read_page(
         call,
         values,
-        partial(store.page, call.user_id, folder_id, conditions=conditions),
-        partial(store.page_at, call.user_id, folder_id, conditions=conditions),
+        partial(store.page, call.user_id, folder_id, conditions=conditions, state=state),
+        partial(store.page_at, call.user_id, folder_id, conditions=conditions, state=state),
     )
     return _page_response(call, page)
 

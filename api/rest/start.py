@@ -56,7 +56,8 @@ async def get_start(call: AuthenticatedRequest) -> web.StreamResponse:
     """The first screen. Its entity tag depends on the mailbox, the account, limits and version."""
     query(call.request)
     store = call.context.ports.store
-    state = call.context.config.state((await call.first_state()).seq)
+    first = await call.first_state()
+    state = call.context.config.state(first.seq)
     stored = await store.settings(call.user_id)
     me = await own_account(call, stored.settings)
     limits = _limits(call)
@@ -66,7 +67,12 @@ async def get_start(call: AuthenticatedRequest) -> web.StreamResponse:
         return unchanged
     inbox, folders = await asyncio.gather(
         store.conversations_at(
-            call.user_id, INBOX, limit=ROWS, position=0, conditions=ConversationFilter()
+            call.user_id,
+            INBOX,
+            limit=ROWS,
+            position=0,
+            conditions=ConversationFilter(),
+            state=first,
         ),
         folder_resources(call),
     )

@@ -134,12 +134,14 @@ async def get_thread(call: AuthenticatedRequest) -> web.StreamResponse:
 
 async def _list(call: AuthenticatedRequest, folder_id: FolderId | None) -> web.StreamResponse:
     values, store = query(call.request, *_LISTED), call.context.ports.store
-    conditions = thread_filter_of(values)
+    conditions, state = thread_filter_of(values), await call.first_state()
     page = await read_page(
         call,
         values,
-        partial(store.conversations, call.user_id, folder_id, conditions=conditions),
-        partial(store.conversations_at, call.user_id, folder_id, conditions=conditions),
+        partial(store.conversations, call.user_id, folder_id, conditions=conditions, state=state),
+        partial(
+            store.conversations_at, call.user_id, folder_id, conditions=conditions, state=state
+        ),
     )
     return json_response(thread_list(call, page))
 

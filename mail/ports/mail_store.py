@@ -58,12 +58,14 @@ class MailboxReader(Protocol):
         conditions: Filter,
         limit: int,
         cursor: str | None,
+        state: MailboxState | None = None,
     ) -> Page:
         """Newest `received_at_ms` first, then by message id; stable under arrivals.
 
         `folder_id` None: all mail but junk and trash. A filter that finds little is bounded in what
-        it looks at: then the page is short, and its cursor goes on.
-        Refused: a cursor that this store did not give. 1 <= limit <= 500.
+        it looks at: then the page is short, and its cursor goes on. `state`: one that the caller
+        has read, which a store whose reads are not of one moment need not read again: the page is
+        as new or newer. Refused: a cursor that this store did not give. 1 <= limit <= 500.
         """
         ...
 
@@ -75,6 +77,7 @@ class MailboxReader(Protocol):
         conditions: Filter,
         limit: int,
         position: int,
+        state: MailboxState | None = None,
     ) -> Page:
         """The messages of the list from `position` on, 0 is the newest, and their exact number.
 
@@ -121,6 +124,7 @@ class ConversationLists(Protocol):
         conditions: ConversationFilter,
         limit: int,
         cursor: str | None,
+        state: MailboxState | None = None,
     ) -> ConversationPage:
         """Stable under arrivals. A filter that finds little is bounded as in `page`.
 
@@ -136,6 +140,7 @@ class ConversationLists(Protocol):
         conditions: ConversationFilter,
         limit: int,
         position: int,
+        state: MailboxState | None = None,
     ) -> ConversationPage:
         """The conversations from `position` on, 0 is the newest, and their exact number.
 

@@ -3,7 +3,7 @@
 from typing import Protocol
 
 from mail.pagination import NEWEST, ListPosition
-from schemas.directory import Session, SignIn
+from schemas.directory import Session, SignIn, User
 from schemas.ids import UserId
 
 SIGN_INS_KEPT = 1_000  # of one user and outcome
@@ -22,6 +22,10 @@ class Sessions(Protocol):
 
     async def session(self, token_sha256: str) -> Session | None:
         """Return the session, also if it has expired; None if it has ended."""
+        ...
+
+    async def session_and_user(self, token_sha256: str) -> tuple[Session, User] | None:
+        """Return the session, also if it has expired, and its user, also if it is disabled."""
         ...
 
     async def sessions(self, user_id: UserId, *, limit: int) -> list[Session]:

@@ -190,7 +190,7 @@ class DueEntries:
         for first in range(0, len(numbers), SLOTS_AT_ONCE):
             part = numbers[first : first + SLOTS_AT_ONCE]
             values = (self._queue, shards, part, *after, until_ms, limit)
-            rows = [DueEntry(*row) for row in await self._session.read(_ENTRIES, *values)]
+            rows = [DueEntry(*row) for row in await self._session.read_at_once(_ENTRIES, *values)]
             found += rows
             if after == BEGIN:
                 used = {(row.shard, row.slot) for row in rows}
@@ -258,7 +258,7 @@ class DueEntries:
     async def _slots(self, shards: Sequence[int], after: Place, until_ms: int) -> list[Row]:
         """Shard, number and last write time of each slot that may have such entries."""
         first, last = after[0] // SLOT_MS, max(until_ms, _now_ms()) // SLOT_MS
-        return await self._session.read(_SLOTS, self._queue, shards, first, last)
+        return await self._session.read_at_once(_SLOTS, self._queue, shards, first, last)
 
     async def _forget(self, empty: Sequence[Row], until_ms: int) -> None:
         """Forget slots without entries that were over long ago, unless an entry was put since."""

@@ -142,14 +142,20 @@ class CassandraSession:
             raise StoreUnavailable("cassandra", str(error)) from error
 
     async def read(self, cql: str, *values: Any) -> list[Row]:
-        """Return all rows of a query, or of one statement. Raises StoreUnavailable."""
+        """Return all rows of a query, or of one statement. Raises StoreUnavailable.
+
+        The answer comes in pages, so the node reads one partition of the query after the other.
+        """
         return await self._answer((await self._statement(cql)).bind(values))
 
     async def read_by_keys(self, cql: str, *values: Any, keys: Iterable[Any]) -> list[Row]:
-        """All rows of a query whose last value is a list of keys, KEYS_MAX in each request."""
+        """All rows of a query whose last value is a list of keys, KEYS_MAX in each request.
+
+        As `read_at_once`: for keys with few rows each.
+        """
         every = list(dict.fromkeys(keys))
         parts = [every[first : first + KEYS_MAX] for first in range(0, len(every), KEYS_MAX)]
-        found = await asyncio.gather(*(self.read(cql, *values, part) for part in parts))
+        found = await asyncio.gather(*(self.read_at_once(cql, *values, part) for part in parts))
         return [row for rows in found for row in rows]
 
     async def read_serial(self, cql: str, *values: Any) -> list[Row]:
@@ -159,7 +165,10 @@ class CassandraSession:
         return await self._answer(bound)
 
     async def read_at_once(self, cql: str, *values: Any) -> list[Row]:
-        """As `read`, in one answer: for a query with a limit that the server cannot page."""
+        """As `read`, in one answer: the node reads the partitions of the query at the same time.
+
+        For queries with a limit, or with few rows, which are all in memory at once.
+        """
         bound = (await self._statement(cql)).bind(values)
         bound.fetch_size = None
         return await self._answer(bound)

@@ -216,6 +216,10 @@ class MemoryDirectory(Directory):
         await take_step(self.fault, "read")
         return self._sessions.get(token_sha256)
 
+    async def session_and_user(self, token_sha256: str) -> tuple[Session, User] | None:
+        session = await self.session(token_sha256)
+        return None if session is None else (session, self._users[session.user_id])
+
     async def sessions(self, user_id: UserId, *, limit: int) -> list[Session]:
         await take_step(self.fault, "read")
         return self._newest_first(user_id)[:limit]

@@ -128,6 +128,7 @@ class MemoryMailStore(MailStore):
         conditions: Filter,
         limit: int,
         cursor: str | None,
+        state: MailboxState | None = None,  # noqa: ARG002 its reads are of one moment
     ) -> Page:
         check_limit(limit)
         scope = list_scope(user_id, folder_id, conditions)
@@ -147,6 +148,7 @@ class MemoryMailStore(MailStore):
         conditions: Filter,
         limit: int,
         position: int,
+        state: MailboxState | None = None,  # noqa: ARG002 its reads are of one moment
     ) -> Page:
         check_limit(limit)
         await take_step(self.fault, "read")
@@ -167,6 +169,7 @@ class MemoryMailStore(MailStore):
         conditions: ConversationFilter,
         limit: int,
         cursor: str | None,
+        state: MailboxState | None = None,  # noqa: ARG002 its reads are of one moment
     ) -> ConversationPage:
         check_limit(limit)
         scope, list_id = conversation_scope(user_id, folder_id, conditions), folder_id or ALL_MAIL
@@ -185,6 +188,7 @@ class MemoryMailStore(MailStore):
         conditions: ConversationFilter,
         limit: int,
         position: int,
+        state: MailboxState | None = None,  # noqa: ARG002 its reads are of one moment
     ) -> ConversationPage:
         check_limit(limit)
         scope, list_id = conversation_scope(user_id, folder_id, conditions), folder_id or ALL_MAIL

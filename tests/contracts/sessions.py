@@ -5,7 +5,7 @@ from msgspec import structs
 
 from mail.errors import NotFound
 from mail.ports import SESSIONS_KEPT
-from schemas.directory import Session
+from schemas.directory import Quota, Session
 from tests.contracts.directory_rows import (
     ANN,
     session,
@@ -23,6 +23,20 @@ class SessionsContract:
         await directory.end_session("t1")
         assert await directory.session("t1") is None
         assert await directory.session("t2") == session("t2", "u1")
+
+    async def test_a_session_is_read_with_its_user_as_it_is(self, directory):
+        await settle(directory)
+        await directory.add_session(session("t1", "u1"))
+        for _ in range(2):
+            assert await directory.session_and_user("t1") == (session("t1", "u1"), ANN)
+        await directory.set_user_quota("u1", Quota(size_bytes=7))
+        _, user = await directory.session_and_user("t1")
+        assert user.quota == Quota(size_bytes=7)
+        await directory.end_session("t1")
+        await directory.add_session(session("t2", "u2"))
+        assert await directory.session_and_user("t1") is None
+        assert (await directory.session_and_user("t2"))[1].user_id == "u2"
+        assert await directory.session_and_user("unknown") is None
 
     async def test_expired_sessions_are_pruned_and_no_others(self, directory):
         await settle(directory)

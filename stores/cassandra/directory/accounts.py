@@ -7,7 +7,7 @@ finds an incomplete domain finishes it first.
 
 from collections.abc import Callable
 from itertools import islice
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -21,8 +21,10 @@ from stores.cassandra.directory.part import DirectoryPart, leading
 from stores.cassandra.guarded_rows import GuardedRows
 from stores.cassandra.session import Row
 
-KNOWN_MAX = 100_000  # addresses of users that a process remembers
+KNOWN_MAX = 100_000  # addresses of users, and users of sessions, that a process remembers
 WINDOW = 500  # rows of the walk over all addresses in one query
+K = TypeVar("K")
+V = TypeVar("V")
 _replace = msgspec.structs.replace
 _decode_address = msgspec.msgpack.Decoder(StoredAddress).decode
 
@@ -145,9 +147,7 @@ class UsersPart(DirectoryPart):
         row = None if address is None else await self.addresses.get(address)
         if address is None or row is None or row.user is None or row.user.user_id != user_id:
             return None
-        if len(self.known_addresses) >= KNOWN_MAX:
-            self.known_addresses.clear()
-        self.known_addresses[user_id] = address
+        remember(self.known_addresses, user_id, address)
         return row.user
 
     async def user_by_address(self, address: str) -> User | None:
@@ -172,6 +172,13 @@ class UsersPart(DirectoryPart):
             return StoredAddress(user=_replace(row.user, **fields))
 
         await self.addresses.change(normal_address(user.address), to=changed)
+
+
+def remember(known: dict[K, V], key: K, value: V) -> None:
+    """Remember at most KNOWN_MAX values; what is forgotten is read again."""
+    if len(known) >= KNOWN_MAX:
+        known.clear()
+    known[key] = value
 
 
 async def put_user(part: DirectoryPart, user: User, address: str) -> None:

@@ -32,6 +32,7 @@ class DirectoryPart(CassandraStore):
         self.addresses: GuardedRows[StoredAddress] = GuardedRows(session, ADDRESS, StoredAddress)
         self.address_of_user: GuardedRows[str] = GuardedRows(session, USER_ADDRESS, str)
         self.known_addresses: dict[UserId, str] = {}  # of users that were found there
+        self.known_users: dict[str, UserId] = {}  # of sessions that were found, by token hash
         self.domains: GuardedRows[StoredDomain] = GuardedRows(session, DOMAIN, StoredDomain)
         self.name_of_domain: GuardedRows[str] = GuardedRows(session, DOMAIN_NAME, str)
         self.settings_by_name: GuardedRows[str] = GuardedRows(session, SETTING, str)

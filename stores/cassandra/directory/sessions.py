@@ -13,10 +13,10 @@ import msgspec
 from mail.errors import NotFound
 from mail.ports import SESSIONS_KEPT
 from schemas.cql.directory import SESSION, SESSION_END, SESSION_OF_USER
-from schemas.directory import Session
+from schemas.directory import Session, User
 from schemas.ids import UserId
 from stores.cassandra.clock import now_us
-from stores.cassandra.directory.accounts import WINDOW
+from stores.cassandra.directory.accounts import WINDOW, remember
 from stores.cassandra.directory.app_passwords import AppPasswordsPart
 from stores.cassandra.due_entries import DueEntry
 from stores.cassandra.session import CassandraSession, Row, Statement
@@ -80,6 +80,19 @@ class SessionsPart(AppPasswordsPart):
             return None
         row = _decode(rows[0][0])
         return msgspec.structs.replace(row, used_at_ms=max(row.used_at_ms, rows[0][1] or 0))
+
+    async def session_and_user(self, token_sha256: str) -> tuple[Session, User] | None:
+        """The user of a session that was read before is read at the same time."""
+        known = self.known_users.get(token_sha256)
+        if known is not None:
+            session, user = await asyncio.gather(self.session(token_sha256), self.user(known))
+        else:
+            session = await self.session(token_sha256)
+            user = None if session is None else await self.user(session.user_id)
+        if session is None or user is None:
+            return None
+        remember(self.known_users, token_sha256, session.user_id)
+        return session, user
 
     async def sessions(self, user_id: UserId, *, limit: int) -> list[Session]:
         listed = await self._session.read(_OF_USER, user_id, limit)
@@ -160,7 +173,7 @@ class SessionsPart(AppPasswordsPart):
         now = now_us()
         first = max(since_us, now - ENDS_KEPT_US) // MINUTE_US
         minutes = range(first, (now + LATE_US) // MINUTE_US + 1)
-        return sorted(await self._session.read_by_keys(_ENDS, _LOG, since_us, keys=minutes))
+        return sorted(await self._session.read(_ENDS, _LOG, since_us, list(minutes)))
 
     async def prune_sessions(self, now_ms: int) -> int:
         """Ends of sessions go by themselves, two hours after they were written."""

@@ -39,7 +39,7 @@ Positions = list[tuple[int, MessageId]]  # newest first
 async def page(reads: MailboxReads, part: PagePart[ConversationFilter]) -> ConversationPage:
     """Return a page. Raises Refused: the position cannot be counted."""
     user_id, list_id = part.user_id, part.folder_id or ALL_MAIL
-    _, state = await reads.stored(user_id)
+    state = part.state or (await reads.stored(user_id))[1]
     name = CONVERSATIONS + list_id
     head = (await reads.heads(user_id)).get(name, ListHead())
     scan = ListScan(reads.session, user_id, [(name, head)], _COLUMNS, bounds_of(part.start))
@@ -131,7 +131,7 @@ async def _newest(
         for bucket in thread.buckets:
             wanted[bucket] += [members(thread_id, folder_id) for folder_id in folder_ids]
     queries = [
-        reads.session.read(
+        reads.session.read_at_once(
             _MEMBERS, user_id, names[first : first + KEYS_MAX], bucket, MESSAGE_IDS_MAX
         )
         for bucket, names in wanted.items()

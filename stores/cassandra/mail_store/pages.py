@@ -108,7 +108,7 @@ def bounds_of(start: ListStart, low: ListPosition = OLDEST, high: ListPosition =
 
 async def page(reads: MailboxReads, part: PagePart[Filter]) -> Page:
     """Return a page. Raises Refused: the position cannot be counted."""
-    _, state = await reads.stored(part.user_id)
+    state = part.state or (await reads.stored(part.user_id))[1]
     heads = await reads.heads(part.user_id)
     if part.position is None:
         listed = _listed(reads, part, state, heads)

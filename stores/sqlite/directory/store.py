@@ -166,6 +166,16 @@ class SqliteDirectory(Directory):
     async def session(self, token_sha256: str) -> Session | None:
         return await self._file.read(lambda c: signing.session(c, token_sha256))
 
+    async def session_and_user(self, token_sha256: str) -> tuple[Session, User] | None:
+        def read(connection: Connection) -> tuple[Session, User] | None:
+            found = signing.session(connection, token_sha256)
+            if found is None:
+                return None
+            (user,) = rows.users(connection, rows.USER_BY_ID, found.user_id)
+            return found, user
+
+        return await self._file.read(read)
+
     async def sessions(self, user_id: UserId, *, limit: int) -> list[Session]:
         return await self._file.read(lambda c: signing.sessions(c, user_id, limit))
 

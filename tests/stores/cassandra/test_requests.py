@@ -1,17 +1,22 @@
 """How many requests the calls cost that are made for every mail."""
 
+from functools import partial
 from typing import Any
 
 import pytest
 
 from mail.ids import new_id
+from schemas.conversations import ConversationFilter
 from schemas.ids import MailId
+from schemas.mailbox import INBOX, Filter, Page
 from stores.cassandra.content_store import CassandraContentStore
 from stores.cassandra.directory.store import CassandraDirectory
 from stores.cassandra.ledger import CassandraLedger
 from stores.cassandra.mail_store.store import CassandraMailStore
 from stores.cassandra.session import CassandraSession, Row
 from stores.s3.objects import S3Objects
+from tests.contracts.directory_rows import ANN, settle
+from tests.contracts.directory_rows import session as signed_in
 from tests.contracts.ledger import closed, mail
 from tests.contracts.mailboxes import Writer
 from tests.stores.cassandra.conftest import ScopedSession
@@ -71,6 +76,36 @@ async def test_ends_of_sessions_are_asked_for_in_one_request(counting: CountingS
         counting.spent()
         assert await directory.session_ends(place) == ([], place)
     assert counting.spent() == 1
+
+
+async def test_a_known_session_and_its_user_are_two_requests(counting: CountingSession) -> None:
+    directory = CassandraDirectory(counting)
+    await settle(directory)
+    await directory.add_session(signed_in("t", ANN.user_id))
+    for _ in range(2):
+        counting.spent()
+        assert await directory.session_and_user("t") == (signed_in("t", ANN.user_id), ANN)
+    assert counting.spent() == 2
+
+
+async def test_a_page_of_a_known_state_is_three_requests(counting: CountingSession) -> None:
+    store, writer = CassandraMailStore(counting), Writer()
+    commits = [writer.deliver(f"mail {number}") for number in range(9)]
+    await store.commit_all(commits)
+    state = await store.state(writer.user_id)
+    await store.commit(writer.deliver("later"))
+    for read, row_requests in (
+        (partial(store.page, conditions=Filter(), cursor=None), 1),
+        (partial(store.page_at, conditions=Filter(), position=0), 1),
+        (partial(store.conversations, conditions=ConversationFilter(), cursor=None), 3),
+        (partial(store.conversations_at, conditions=ConversationFilter(), position=0), 3),
+    ):
+        counting.spent()
+        page = await read(writer.user_id, INBOX, limit=50, state=state)
+        assert counting.spent() == 2 + row_requests  # heads, places; rows, threads, their newest
+        assert page.seq == state.seq
+        shown = page.messages if isinstance(page, Page) else page.conversations
+        assert len(shown) == 10  # as new as the state or newer
 
 
 async def test_a_new_content_is_written_without_a_look(
