@@ -7,6 +7,7 @@ A row or a state is never replaced by an older row or state (by seq), so late st
 lost the partition do no harm.
 """
 
+import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import msgspec
@@ -19,16 +20,13 @@ from mail.mailbox.folders import all_folders
 from mail.mailbox.list_filters import NO_FILTER, folders_of, matches
 from mail.mailbox.user_settings import stored_after
 from mail.pagination import (
-    OLDEST,
+    ListPosition,
+    PagePart,
     check_limit,
-    check_position,
     conversation_scope,
     cursors_of,
-    decode_cursor,
     list_scope,
-    page_of,
     place_of,
-    start_of,
 )
 from mail.ports import Commit, MailStore
 from schemas.consistency import ConsistencyReport, Rebuild
@@ -50,12 +48,15 @@ from schemas.snapshot import MessageRecord, Snapshot
 from schemas.user_settings import StoredSettings
 from stores.memory import conversations, mail_store_check, owner_views
 from stores.memory.faults import FaultHook, no_fault, take_step
-from stores.memory.list_pages import rows_at, rows_from
+from stores.memory.list_pages import page_rows
 from stores.memory.mailbox import MemoryMailbox
+from stores.paged_reads import PagedReads
 
 
-class MemoryMailStore(MailStore):
+class MemoryMailStore(PagedReads, MailStore):
     """Steps for `fault`: read, journal, row, state, fold."""
+
+    _scan_max = sys.maxsize
 
     def __init__(self, *, fault: FaultHook = no_fault) -> None:
         self.fault = fault
@@ -120,87 +121,30 @@ class MemoryMailStore(MailStore):
         await take_step(self.fault, "read")
         return all_folders(self._of(user_id).state)
 
-    async def page(
-        self,
-        user_id: UserId,
-        folder_id: FolderId | None,
-        *,
-        conditions: Filter,
-        limit: int,
-        cursor: str | None,
-        state: MailboxState | None = None,  # noqa: ARG002 its reads are of one moment
-    ) -> Page:
-        check_limit(limit)
-        scope = list_scope(user_id, folder_id, conditions)
-        start = start_of(cursor, *scope)
+    async def _page(self, part: PagePart[Filter]) -> Page:
         await take_step(self.fault, "read")
-        rows, end = rows_from(
-            self._matching(user_id, folder_id, conditions), start, limit, place_of
-        )
+        seq, wanted = self._of(part.user_id).state.seq, part.conditions
+        every = self._matching(part.user_id, part.folder_id, NO_FILTER)
+        shown = [row for row in every if matches(row, wanted)]
+        rows, start, end = page_rows(shown, part, len(every), place_of)
+        scope = list_scope(part.user_id, part.folder_id, wanted)
         cursors = cursors_of(start, list(map(place_of, rows)), end, *scope)
-        return Page(tuple(rows), *cursors, seq=self._of(user_id).state.seq)
+        if part.position is None:
+            return Page(tuple(rows), *cursors, seq=seq)
+        return Page(tuple(rows), *cursors, seq=seq, position=part.position, total=len(shown))
 
-    async def page_at(
-        self,
-        user_id: UserId,
-        folder_id: FolderId | None,
-        *,
-        conditions: Filter,
-        limit: int,
-        position: int,
-        state: MailboxState | None = None,  # noqa: ARG002 its reads are of one moment
-    ) -> Page:
-        check_limit(limit)
+    async def _conversation_page(self, part: PagePart[ConversationFilter]) -> ConversationPage:
         await take_step(self.fault, "read")
-        every = self._matching(user_id, folder_id, NO_FILTER)
-        check_position(position, len(every), is_filtered=conditions != NO_FILTER)
-        shown = [row for row in every if matches(row, conditions)]
-        rows, start, end = rows_at(shown, position, limit, place_of)
-        scope = list_scope(user_id, folder_id, conditions)
-        cursors = cursors_of(start, list(map(place_of, rows)), end, *scope)
-        seq = self._of(user_id).state.seq
-        return Page(tuple(rows), *cursors, seq=seq, position=position, total=len(shown))
-
-    async def conversations(
-        self,
-        user_id: UserId,
-        folder_id: FolderId | None,
-        *,
-        conditions: ConversationFilter,
-        limit: int,
-        cursor: str | None,
-        state: MailboxState | None = None,  # noqa: ARG002 its reads are of one moment
-    ) -> ConversationPage:
-        check_limit(limit)
-        scope, list_id = conversation_scope(user_id, folder_id, conditions), folder_id or ALL_MAIL
-        start = start_of(cursor, *scope)
-        await take_step(self.fault, "read")
-        every = conversations.listed(self._shown(user_id), list_id, conditions)
-        threads, end = rows_from(every, start, limit, conversations.position_of)
+        seq, list_id = self._of(part.user_id).state.seq, part.folder_id or ALL_MAIL
+        rows = list(self._shown(part.user_id))
+        every = conversations.listed(rows, list_id, ConversationFilter())
+        shown = conversations.listed(rows, list_id, part.conditions)
+        threads, start, end = page_rows(shown, part, len(every), conversations.position_of)
+        scope = conversation_scope(part.user_id, part.folder_id, part.conditions)
         page = conversations.page(threads, list_id, (start, end), scope)
-        return msgspec.structs.replace(page, seq=self._of(user_id).state.seq)
-
-    async def conversations_at(
-        self,
-        user_id: UserId,
-        folder_id: FolderId | None,
-        *,
-        conditions: ConversationFilter,
-        limit: int,
-        position: int,
-        state: MailboxState | None = None,  # noqa: ARG002 its reads are of one moment
-    ) -> ConversationPage:
-        check_limit(limit)
-        scope, list_id = conversation_scope(user_id, folder_id, conditions), folder_id or ALL_MAIL
-        await take_step(self.fault, "read")
-        rows, no_filter = list(self._shown(user_id)), ConversationFilter()
-        total = len(conversations.listed(rows, list_id, no_filter))
-        check_position(position, total, is_filtered=conditions != no_filter)
-        every = conversations.listed(rows, list_id, conditions)
-        threads, start, end = rows_at(every, position, limit, conversations.position_of)
-        page = conversations.page(threads, list_id, (start, end), scope)
-        seq = self._of(user_id).state.seq
-        return msgspec.structs.replace(page, seq=seq, position=position, total=len(every))
+        if part.position is None:
+            return msgspec.structs.replace(page, seq=seq)
+        return msgspec.structs.replace(page, seq=seq, position=part.position, total=len(shown))
 
     async def thread_lists(self, user_id: UserId, thread_ids: Sequence[ThreadId]) -> ThreadLists:
         await take_step(self.fault, "read")
@@ -225,15 +169,12 @@ class MemoryMailStore(MailStore):
         rows, threads = await self.rows(user_id, message_ids), self._of(user_id).threads
         return rows, {key: threads[key] for key in keys if key in threads}
 
-    async def thread(
-        self, user_id: UserId, thread_id: ThreadId, *, limit: int, cursor: str | None
-    ) -> Page:
-        check_limit(limit)
-        after = decode_cursor(cursor, user_id, thread_id) if cursor is not None else OLDEST
+    async def _members(
+        self, user_id: UserId, thread_id: ThreadId, after: ListPosition, limit: int
+    ) -> list[Message]:
         await take_step(self.fault, "read")
         rows = sorted(self._shown(user_id), key=place_of)
-        rest = [row for row in rows if row.thread_id == thread_id and place_of(row) > after]
-        return page_of(rest, limit, user_id, thread_id)
+        return [row for row in rows if row.thread_id == thread_id and place_of(row) > after][:limit]
 
     async def usage(self, user_id: UserId) -> Usage:
         await take_step(self.fault, "read")
