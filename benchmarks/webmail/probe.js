@@ -1,5 +1,6 @@
 // Runs in the page before its own scripts: when something was painted, after which input.
-// A condition is asked in each frame; its time is that of the first task after the frame's paint.
+// A condition is asked in the frame after each change of the document, so that a page that waits has nothing to do; its
+// time is that of the first task after the frame's paint.
 globalThis.probe = (() => {
   const nextFrame = () => new Promise(requestAnimationFrame);
   const one = (selector) => document.querySelector(selector);
@@ -23,15 +24,30 @@ globalThis.probe = (() => {
     at: (row) => rowsNow() && one(`.rows [aria-rowindex="${row}"]`),
   };
 
+  const inputs = new EventTarget(); // "input" after each key or click
+  function changed() {
+    return new Promise((resolve) => {
+      const observer = new MutationObserver(done), options = { subtree: true, childList: true, attributes: true, characterData: true };
+      function done() { observer.disconnect(); inputs.removeEventListener("input", done); resolve(); }
+      observer.observe(document, options);
+      inputs.addEventListener("input", done);
+    });
+  }
+
   async function painted(isThere) {
-    do await nextFrame(); while (!isThere());
+    for (;;) {
+      const change = changed();
+      await nextFrame();
+      if (isThere()) break;
+      await change;
+    }
     const { port1, port2 } = new MessageChannel();
     await new Promise((resolve) => { port1.onmessage = resolve; port2.postMessage(null); });
     return performance.now();
   }
 
   const probe = { at: null, result: null, interactions: [] };
-  for (const type of ["keydown", "click"]) addEventListener(type, (event) => { probe.at ??= event.timeStamp; }, true);
+  for (const type of ["keydown", "click"]) addEventListener(type, (event) => { probe.at ??= event.timeStamp; inputs.dispatchEvent(new Event("input")); }, true);
   new PerformanceObserver((list) => {
     for (const entry of list.getEntries()) if (entry.interactionId) probe.interactions.push(entry.duration);
   }).observe({ type: "event", durationThreshold: 16 });

@@ -215,6 +215,21 @@ async def test_the_document_of_the_mail_that_is_likely_next_is_there_before_it_i
     assert watched.bad == []
 
 
+async def test_what_is_read_ahead_waits_until_keys_have_ended(browser, world) -> None:
+    watched = await opened(browser, world)
+    waited_ms = await watched.page.evaluate(
+        """async () => {
+          const { src } = document.querySelector("script[type=module]");
+          const { $store_state: { calm } } = await import(src);
+          dispatchEvent(new KeyboardEvent("keydown", { key: "Shift" }));
+          const began = performance.now();
+          await calm();
+          return performance.now() - began;
+        }"""
+    )
+    assert waited_ms > 350
+
+
 @pytest.mark.parametrize("by", ["mouse", "keyboard"])
 async def test_conversation_and_document_are_asked_for_at_the_same_time(browser, world, by) -> None:
     await world.deliver(HTML + PLAIN % b"formatted", keywords=("$seen",))

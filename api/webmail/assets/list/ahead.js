@@ -1,10 +1,10 @@
-// Reads mail ahead that is likely to be opened, one conversation at a time while the browser is idle: the newest unread
+// Reads mail ahead that is likely to be opened, one conversation at a time while there is nothing else to do: the newest unread
 // ones of the first list, and those below the one that is open or under the keys. Rows under pointer or keys: list/pane.js.
 
 import { effect, untracked } from "../vendor/preact.js";
 import { route } from "../router.js";
 import { keepsCopies } from "../store/device.js";
-import { connection, idle, session } from "../store/state.js";
+import { calm, connection, session } from "../store/state.js";
 import { loadAhead } from "../mail/frames.js";
 import { prefetch, readyThread } from "../store/threads.js";
 import { cursor, list } from "./current.js";
@@ -36,7 +36,7 @@ effect(() => {
 async function readUnread(rows) {
   let left = CHARS_MAX;
   for (const row of rows) {
-    await idle();
+    await calm();
     if (left <= 0 || !isCalm()) return;
     left -= await readThread(row);
   }
@@ -45,7 +45,7 @@ async function readUnread(rows) {
 async function readNext(rows) {
   const mine = ++turn;
   for (const row of rows) {
-    await idle();
+    await calm();
     if (mine !== turn || !isCalm()) return;
     await readAhead(row);
   }
@@ -54,7 +54,7 @@ async function readNext(rows) {
 // Reads a conversation that is likely to be opened next, and loads the document of its last mail into a frame.
 export async function readAhead(row) {
   await readThread(row);
-  await idle();
+  await calm();
   if (readyThread(row.thread_id)) loadLast(row);
 }
 

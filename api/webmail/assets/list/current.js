@@ -8,8 +8,8 @@ import { afterChange, busy, canArchive, settings, waiting } from "../store/state
 
 const KEPT = 8;
 const FOLLOW_MS = 25; // frames that come together are followed once
-const CALM_MS = 400; // rows that are right already are read again when there was no change for so long,
-const LATE_MS = 2000; // or since so long
+const CALM_MS = 1000; // rows that are right already are read again when there was no change for so long,
+const LATE_MS = 10_000; // or since so long
 const kept = new Map(); // address → { list, scrollTop }
 
 export const list = signal(null);

@@ -6,12 +6,14 @@ import { isMine, labels, nameOf } from "../store/state.js";
 import { markedText } from "../shell/parts.js";
 
 const EXTRA = 8; // rows beyond the window on each side
+const FLING_MS = 100; // between places that are far from each other
 const HEIGHT_MAX_PX = 16_000_000; // Firefox lays out no more than 17.9 million
 
 // A list of rows of one height, of which only those in view (and some more) are in the document.
 export class ListWindow {
   #scroller; #canvas; #make; #list = null; #nodes = new Map(); #height = 76; #frame = 0; #reading = 0;
   #drawnTop = 0; // at the last drawing
+  #farAt = -Infinity; // when a place that is far from the last one was drawn
   #top = 0; #view = 0; // of the scroller: asking it after a change of the document makes the browser lay out all at once
   onWindow = () => {};
 
@@ -115,10 +117,12 @@ export class ListWindow {
     this.#read(from, to, isFar);
   }
 
-  // Rows that are flown over are not read.
+  // A place that is jumped to is read at once, those that are flown over are not.
   #read(from, to, isFar) {
     clearTimeout(this.#reading);
-    const list = this.#list, now = list.total === null;
+    const list = this.#list, now = list.total === null, at = performance.now();
+    if (isFar && at - this.#farAt > FLING_MS) list.want(from, to);
+    if (isFar) this.#farAt = at;
     this.#reading = setTimeout(() => {
       list.want(from, Math.max(from, to));
       if (isFar) this.draw();

@@ -165,8 +165,8 @@ export class RowList {
   // Nothing is done where the list was read later, or the row belongs beside rows that were not read. Returns whether the
   // list is right then: what was not read may have had the conversation too.
   place(id, row, seq) {
+    if (!this.isPlain || this.baseTotal === null || this.base.length > READ_MAX) return false;
     const base = this.base.slice(), was = base.findIndex((one) => one?.id === id), known = base[was];
-    if (!this.isPlain || this.baseTotal === null || base.length > READ_MAX) return false;
     if (Math.max(this.state?.split("-")[1] ?? 0, known?.changed_seq ?? 0) > (row?.changed_seq ?? seq)) return false;
     const isAll = base.length === this.baseTotal && !base.includes(undefined);
     if (known) base.splice(was, 1);
@@ -266,7 +266,7 @@ export class RowList {
     return isListed(folderIds);
   }
 
-  rowOfThread(threadId) { return this.rows.find((row) => row?.thread_id === threadId); }
+  rowOfThread(threadId) { return this.byMessage || this.query.kind === "search" ? this.rows.find((row) => row?.thread_id === threadId) : this.rows[this.places.get(threadId)]; }
 }
 
 const shownOf = ({ changed_seq: _, ...row }) => JSON.stringify(row); // that of a conversation is the mailbox's

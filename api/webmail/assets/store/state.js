@@ -31,6 +31,15 @@ export async function reloadPage() {
 const IDLE_WAIT = { timeout: 1000 };
 export const idle = () => new Promise((resolve) => { if (globalThis.requestIdleCallback) requestIdleCallback(resolve, IDLE_WAIT); else setTimeout(resolve); });
 
+// After keys and clicks that follow each other too: what may be needed later must not delay them.
+const CALM_MS = 400;
+let actedAt = -Infinity;
+for (const type of ["keydown", "pointerdown"]) addEventListener(type, (event) => { actedAt = event.timeStamp; }, { capture: true, passive: true });
+export async function calm() {
+  for (let rest; (rest = actedAt + CALM_MS - performance.now()) > 0;) await new Promise((resolve) => { setTimeout(resolve, rest); });
+  return idle();
+}
+
 export const composers = signal([]); // { key, start | draftId | restored }
 
 export const openComposer = (what = {}) => { composers.value = [...composers.value, { key: crypto.randomUUID(), ...what }].slice(-3); };
