@@ -23,6 +23,7 @@ const LATER = {
   dialogs: () => import("./dialogs.js"),
 };
 
+const STARTING_MS = 200;
 const loaded = {}; // the modules that are there, by part
 const load = async (part) => { loaded[part] = await LATER[part](); };
 
@@ -118,4 +119,6 @@ session.subscribe((state) => {
 });
 begin(); // beside the words
 await loadWords(preferredLanguage());
+// What comes soon is the first thing that is drawn; later there is a screen that says that it will come.
+await new Promise((resolve) => { setTimeout(resolve, STARTING_MS); session.subscribe((state) => { if (state !== "starting") resolve(); }); });
 render(html`<${App} />`, document.getElementById("page"));
