@@ -28,7 +28,7 @@ export class ListWindow {
     scroller.addEventListener("scroll", () => { this.#top = scroller.scrollTop; this.#soon(); }, { passive: true });
     this.sizes = new ResizeObserver(() => { this.#view = scroller.clientHeight; this.#soon(); });
     this.sizes.observe(scroller);
-    this.#view = innerHeight; // no more than that: asking the scroller now would make the browser lay out the page twice
+    this.#view = scroller.clientHeight;
   }
 
   close() {
