@@ -137,11 +137,13 @@ export class ListWindow {
       const [former, moved] = free.pop();
       this.#nodes.delete(former);
       this.#nodes.set(key, node = moved);
-    } else if (!node || node.row !== row) {
-      const fresh = Object.assign(this.#make(row, at), { row, isWaiting: !row });
-      if (node) this.#swap(node, fresh);
-      else this.#canvas.append(fresh);
-      this.#nodes.set(key, node = fresh);
+    } else if (!node) {
+      node = Object.assign(this.#make(row, at), { row, isWaiting: !row });
+      this.#canvas.append(node);
+      this.#nodes.set(key, node);
+    } else if (node.row !== row) {
+      this.#renew(node, this.#make(row, at));
+      node.row = row;
     }
     this.#move(node, at);
     return key;
@@ -154,11 +156,16 @@ export class ListWindow {
     node.setAttribute("aria-rowindex", at + 1);
   }
 
-  #swap(old, fresh) {
-    const focused = old.contains(document.activeElement) ? document.activeElement.dataset.part ?? "row" : null;
-    if (old.tools?.childElementCount > 1) fresh.tools?.equip();
-    old.replaceWith(fresh);
-    if (focused) (fresh.querySelector(`[data-part="${focused}"]`) ?? fresh).focus({ preventScroll: true });
+  // The node of a row stays, and so does the focus: giving it makes the browser lay out the page at once. What is in it is new.
+  #renew(node, fresh) {
+    const { part } = node.contains(document.activeElement) ? document.activeElement.dataset : {};
+    if (node.tools?.childElementCount > 1) fresh.tools.equip();
+    fresh.classList.toggle("current", node.classList.contains("current"));
+    for (const { name, value } of fresh.attributes) if (node.getAttribute(name) !== value) node.setAttribute(name, value);
+    if (!fresh.hasAttribute("aria-current")) node.removeAttribute("aria-current");
+    node.replaceChildren(...fresh.childNodes);
+    node.tools = fresh.tools;
+    if (part) (node.querySelector(`[data-part="${part}"]`) ?? node).focus({ preventScroll: true });
   }
 
   focus(id) { this.#nodes.get(id)?.focus({ preventScroll: true }); }
@@ -203,7 +210,7 @@ export function rowNode(row, on, state) {
   const node = make("div", {
     class: `row${row.unread ? " unread" : ""}`, role: "row", tabindex: state.isCurrent(row) ? 0 : -1, "data-id": row.id,
     "aria-selected": String(isSelected), "aria-current": state.isOpen(row) ? "true" : null, "aria-label": sentence(row, name),
-    onclick: (event) => on.open(row, event),
+    onclick: (event) => on.open(node.row, event),
   });
   node.append(selectCell(row, on, isSelected), mainCell(row, name), tools);
   return Object.assign(node, { tools });
