@@ -7,6 +7,7 @@ import { markedText } from "../shell/parts.js";
 
 const EXTRA = 8; // rows beyond the window on each side
 const FLING_MS = 100; // between places that are far from each other
+const FLOWN_MS = 34; // that a place is drawn before it is read: two frames
 const HEIGHT_MAX_PX = 16_000_000; // Firefox lays out no more than 17.9 million
 
 // A list of rows of one height, of which only those in view (and some more) are in the document.
@@ -126,7 +127,7 @@ export class ListWindow {
     this.#reading = setTimeout(() => {
       list.want(from, Math.max(from, to));
       if (isFar) this.draw();
-    }, now ? 0 : 40);
+    }, now ? 0 : FLOWN_MS);
   }
 
   // `free`: keys and nodes of rows that were not read and are out of view.
