@@ -84,15 +84,17 @@ class SessionsPart(AppPasswordsPart):
     async def session_and_user(self, token_sha256: str) -> tuple[Session, User] | None:
         """The user of a session that was read before is read at the same time."""
         known = self.known_users.get(token_sha256)
-        if known is not None:
-            session, user = await asyncio.gather(self.session(token_sha256), self.user(known))
-        else:
+        user: User | None = None
+        if known is None:
             session = await self.session(token_sha256)
-            user = None if session is None else await self.user(session.user_id)
-        if session is None or user is None:
+        else:
+            session, user = await asyncio.gather(self.session(token_sha256), self.user(known))
+        if session is None:
             return None
-        remember(self.known_users, token_sha256, session.user_id)
-        return session, user
+        if user is None or user.user_id != session.user_id:
+            user = await self.user(session.user_id)
+            remember(self.known_users, token_sha256, session.user_id)
+        return None if user is None else (session, user)
 
     async def sessions(self, user_id: UserId, *, limit: int) -> list[Session]:
         listed = await self._session.read(_OF_USER, user_id, limit)

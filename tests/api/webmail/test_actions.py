@@ -40,7 +40,7 @@ async def test_a_change_reads_the_list_once_and_draws_its_own_row_alone(browser,
     await expect(watched.rows).to_have_count(4)
     await page.wait_for_load_state("networkidle")
     await page.evaluate(
-        "document.querySelectorAll('.row .main').forEach((main) => { main.isKept = true; })"
+        "document.querySelectorAll('.row, .row .main').forEach((node) => { node.isKept = true; })"
     )
     page.on("request", lambda request: "/threads?" in request.url and lists.append(request.url))
     async with page.expect_response("**/threads?*") as read:
@@ -49,6 +49,7 @@ async def test_a_change_reads_the_list_once_and_draws_its_own_row_alone(browser,
     await expect(watched.row("mail 3").get_by_role("button", name="Remove star")).to_be_attached()
     kept = "[...document.querySelectorAll('.row .main')].filter((main) => main.isKept).length"
     assert await page.evaluate(kept) == 3
+    assert await page.evaluate("[...document.querySelectorAll('.row')].every((row) => row.isKept)")
     async with page.expect_response("**/threads?*") as read:
         await world.deliver(PLAIN % b"mail 4", at_ms=2000)
     await (await read.value).finished()

@@ -159,6 +159,14 @@ class TestCassandraDirectory(DirectoryContract):
             assert directory.known_addresses == found
         assert await directory.user("nobody") is None
 
+    async def test_a_session_has_its_own_user_whatever_is_remembered(self, directory):
+        await settle(directory)
+        await directory.add_session(row_of_session("t", ANN.user_id))
+        for remembered in (BOB.user_id, "nobody", ANN.user_id):
+            directory.known_users["t"] = remembered
+            assert await directory.session_and_user("t") == (row_of_session("t", ANN.user_id), ANN)
+            assert directory.known_users == {"t": ANN.user_id}
+
     async def test_a_repeated_call_finishes_what_it_began(self, directory):
         await interrupted(directory)
         await settle(directory)
