@@ -32,6 +32,7 @@ def _fetchmail(folder: Path, world: World, user: str, password: str, keep: str) 
 
 
 def _getmail(folder: Path, world: World, user: str, password: str, keep: str) -> tuple[str, ...]:
+    """getmail 6.18 waits for ever for a delivery that ends before it begins to wait: so `sleep`."""
     config = f"""\
         [retriever]
         type = SimplePOP3SSLRetriever
@@ -41,8 +42,8 @@ def _getmail(folder: Path, world: World, user: str, password: str, keep: str) ->
         password = {password}
         [destination]
         type = MDA_external
-        path = /usr/bin/tee
-        arguments = ("-a", "{folder}/mbox")
+        path = /bin/sh
+        arguments = ("-c", "cat >>{folder}/mbox; sleep 1")
         allow_root_commands = true
         [options]
         read_all = false
