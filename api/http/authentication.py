@@ -38,9 +38,12 @@ async def caller_of_token(ports: ApiPorts, token: str, now_ms: int) -> Authentic
 
 async def caller_of_hash(ports: ApiPorts, sha256: str, now_ms: int) -> AuthenticatedUser | None:
     found = await ports.sessions.session_and_user(sha256)
-    if found is None or found[0].expires_at_ms <= now_ms or found[1].disabled:
+    if found is None:
         return None
-    return AuthenticatedUser(session=found[0], user=found[1])
+    session, user = found
+    if session.expires_at_ms <= now_ms or user.disabled:
+        return None
+    return AuthenticatedUser(user=user, session=session)
 
 
 def bearer_of(request: web.Request) -> str | None:

@@ -171,7 +171,7 @@ class SqliteDirectory(Directory):
             found = signing.session(connection, token_sha256)
             if found is None:
                 return None
-            (user,) = rows.users(connection, rows.USER_BY_ID, found.user_id)
+            (user,) = rows.users(connection, rows.USER_BY_ID, found.user_id)  # by foreign key
             return found, user
 
         return await self._file.read(read)

@@ -161,7 +161,7 @@ async def test_a_submission_is_released_and_deleted(cuts: Cuts) -> None:
         assert await submissions.settled(before_ms=9, limit=9) == []
         assert await submissions.delete_released(before_ms=9, limit=9) == 0
 
-    assert await cuts.each(CassandraSubmissions, prepare, call, check) > 8
+    assert await cuts.each(CassandraSubmissions, prepare, call, check) > 9
 
 
 async def test_the_quota_of_uploads_holds_and_each_upload_expires(cuts: Cuts) -> None:

@@ -32,7 +32,7 @@ def _fetchmail(folder: Path, world: World, user: str, password: str, keep: str) 
 
 
 def _getmail(folder: Path, world: World, user: str, password: str, keep: str) -> tuple[str, ...]:
-    """getmail 6.18 waits for ever for a delivery that ends before it begins to wait: so `sleep`."""
+    """getmail 6.18 does not see a delivery that ends before it begins to wait: so `sleep`."""
     config = f"""\
         [retriever]
         type = SimplePOP3SSLRetriever

@@ -1,5 +1,6 @@
-// Reads mail ahead that is likely to be opened, one conversation at a time while there is nothing else to do: the newest unread
-// ones of the first list, and those below the one that is open or under the keys. Rows under pointer or keys: list/pane.js.
+// Reads mail ahead that is likely to be opened, one conversation at a time while there is nothing else to do: the newest
+// unread ones of the first list, and those below the one that is open or under the keys. Rows under pointer or keys:
+// list/pane.js.
 
 import { effect, untracked } from "../vendor/preact.js";
 import { route } from "../router.js";
@@ -13,7 +14,7 @@ const UNREAD_MAX = 20;
 const CHARS_MAX = UNREAD_MAX * 64 * 1024; // of the contents of unread mail
 const NEXT = 2;
 
-const isCalm = () => session.value === "in" && connection.value.state === "live" && !document.hidden;
+const isOnline = () => session.value === "in" && connection.value.state === "live" && !document.hidden;
 
 let isBegun = false, turn = 0; // effects run at once: before what stands below
 effect(() => {
@@ -37,7 +38,7 @@ async function readUnread(rows) {
   let left = CHARS_MAX;
   for (const row of rows) {
     await calm();
-    if (left <= 0 || !isCalm()) return;
+    if (left <= 0 || !isOnline()) return;
     left -= await readThread(row);
   }
 }
@@ -46,7 +47,7 @@ async function readNext(rows) {
   const mine = ++turn;
   for (const row of rows) {
     await calm();
-    if (mine !== turn || !isCalm()) return;
+    if (mine !== turn || !isOnline()) return;
     await readAhead(row);
   }
 }
