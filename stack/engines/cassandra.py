@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 
 from stack.durable_files import make_folder
+from stack.engines.cassandra_commit_log import remove_empty_segments
 from stack.engines.disk_room import no_room
 from stack.engines.java import FETCHED_BY, find_java, heap_options
 from stack.state_folder import StateFolder
@@ -76,6 +77,7 @@ def cassandra(home: StateFolder, config: CassandraConfig) -> Program:
         env=base_env(home),
         cwd=home.engine(NAME),
         not_yet=partial(no_room, data_path(home), START_ROOM_BYTES),
+        before_start=partial(remove_empty_segments, _commit_log_path(home)),
         ready=CassandraProbe(config.port),
         detail=f"127.0.0.1:{config.port}",
         stop_timeout_s=config.stop_timeout_s,
@@ -95,7 +97,7 @@ def settings(home: StateFolder, config: CassandraConfig) -> dict[str, object]:
         "authorizer": "CassandraAuthorizer",
         "role_manager": "CassandraRoleManager",
         "data_file_directories": [str(data / "data")],
-        "commitlog_directory": str(data / "commitlog"),
+        "commitlog_directory": str(_commit_log_path(home)),
         "hints_directory": str(data / "hints"),
         "saved_caches_directory": str(data / "saved_caches"),
         "commitlog_sync": "batch",
@@ -131,6 +133,10 @@ def _addresses(config: CassandraConfig) -> dict[str, object]:
 
 def data_path(home: StateFolder) -> Path:
     return home.path / NAME
+
+
+def _commit_log_path(home: StateFolder) -> Path:
+    return data_path(home) / "commitlog"
 
 
 def configuration_path(home: StateFolder) -> Path:

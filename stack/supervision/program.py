@@ -30,6 +30,7 @@ class Program:
     descriptors: tuple[int, ...] = ()  # inherited from the supervisor under the same number
     after: tuple[str, ...] = ()  # names that must have been ready once before this one starts
     not_yet: Callable[[], str | None] = lambda: None  # the reason to delay its start, or None
+    before_start: Callable[[], None] = lambda: None  # called before each start of its process
     ready: Probe | None = None  # None: `http`'s /readyz, else ready as soon as it runs
     http: Path | None = None  # unix socket with /healthz, /readyz, /metrics, /status
     detail: str = ""  # one line for `status`

@@ -139,6 +139,7 @@ class SupervisedProcess:
         pump = LogPump(file)
         pumping = asyncio.create_task(pump.run())
         try:
+            self.program.before_start()
             process = await spawn(self.program, pump.input)
         except OSError as cause:
             file.line(f"cannot start {self.program.argv[0]}: {cause}")

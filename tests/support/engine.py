@@ -33,6 +33,7 @@ class Engine:
 
     def start(self) -> None:
         """Return when it is ready."""
+        self.program.before_start()
         with self._log.open("ab") as log:
             self.process = subprocess.Popen(
                 self.program.argv, env=self.program.env, cwd=self.program.cwd,

@@ -1,5 +1,7 @@
 """Cassandra as an engine of the stack: which Java, when it is started, and a real node."""
 
+import asyncio
+import random
 import signal
 from pathlib import Path
 
@@ -7,10 +9,14 @@ import pytest
 
 from cli.config.config import load
 from cli.programs import programs
+from schemas.cql.mail_store import MAIL, SETTINGS
 from stack.engines.cassandra import CassandraConfig, CassandraMissing, cassandra
 from stack.engines.java import JavaMissing
 from stack.state_folder import StateFolder, claimed
-from tests.support.cassandra import CassandraNode
+from stores.cassandra.migrations import migrate
+from stores.cassandra.roles import take_over
+from stores.cassandra.session import CassandraSession, ClusterConfig
+from tests.support.cassandra import CassandraNode, session_on
 
 
 def settings(**more: object) -> CassandraConfig:
@@ -65,3 +71,53 @@ def test_a_node_answers_and_starts_again_after_a_kill(tmp_path: Path) -> None:
         assert node.trouble() == f"port {node.port}: not listening yet"
         node.start()
         assert node.stop() in (0, 128 + signal.SIGTERM, -signal.SIGTERM)
+
+
+@pytest.mark.distributed
+def test_a_node_starts_after_a_power_cut_in_a_write(tmp_path: Path) -> None:
+    """What was answered is there; what reached the disk in parts is not."""
+    with CassandraNode(tmp_path) as node:
+        owner = ClusterConfig(port=node.port, user="setup", password="owner's", keyspace="test")
+        asyncio.run(_make_tables(owner))
+        for number, is_shorter in enumerate((True, False)):
+            answered, torn = f"answered {number}", f"torn {number}"
+            octets = random.Random(number).randbytes(64_000)
+            asyncio.run(_write(owner, {answered: b"small"}))
+            asyncio.run(_write(owner, {torn: octets}))
+            node.stop(signal.SIGKILL)
+            _tear(tmp_path, octets, is_shorter=is_shorter)
+            node.start()
+            assert asyncio.run(_read(owner, answered)) == [(b"small",)]
+            assert asyncio.run(_read(owner, torn)) == []
+
+
+async def _make_tables(owner: ClusterConfig) -> None:
+    await take_over(owner)
+    async with session_on(owner, CassandraSession) as session:
+        await migrate(session, {"mail": MAIL})
+
+
+async def _write(owner: ClusterConfig, rows: dict[str, bytes]) -> None:
+    async with session_on(owner, CassandraSession) as session:
+        await session.use(owner.keyspace)
+        await session.write([(SETTINGS.put, (key, octets, 1)) for key, octets in rows.items()])
+
+
+async def _read(owner: ClusterConfig, key: str) -> list[tuple[bytes]]:
+    async with session_on(owner, CassandraSession) as session:
+        await session.use(owner.keyspace)
+        return await session.read(SETTINGS.select("settings"), key)
+
+
+def _tear(folder: Path, octets: bytes, *, is_shorter: bool) -> None:
+    """Remove the second half of `octets` from the commit log, and what follows, or make it zero.
+
+    So too all of the next segment, which was made and not synced.
+    """
+    middle = octets[len(octets) // 2 :][:100]
+    segments = {path: path.read_bytes() for path in sorted(folder.rglob("CommitLog-*.log"))}
+    torn = next(path for path, data in segments.items() if middle in data)
+    for path, data in segments.items():
+        if path >= torn:
+            kept = data.partition(middle)[0] if path == torn else b""
+            path.write_bytes(kept + (b"" if is_shorter else bytes(len(data) - len(kept))))
