@@ -141,13 +141,19 @@ class Findings:
                     yield f"{folder['id']} of {address} counts {counts}, a recount {recount}"
 
     def feeds(self) -> Iterator[str]:
-        """Each journal has every seq from 1 on, and the state row has the last seq."""
+        """Each journal has every seq from 1 on, the state row the last, no correspondent lacks.
+
+        The product's own check of correspondents knows no more than a lower bound.
+        """
         for address, feed in self._feeds().items():
             seqs = feed["seqs"]
             if seqs != list(range(1, len(seqs) + 1)):
                 yield f"the feed of {address} has gaps"
             if feed["state"] != len(seqs):
                 yield f"the state of {address} is at {feed['state']}, its feed at {len(seqs)}"
+            if feed["correspondents"] != feed["received"]:
+                counts = feed["correspondents"], feed["received"]
+                yield f"correspondents of {address}: {counts[0]}, by the journal {counts[1]}"
 
     def search(self) -> Iterator[str]:
         """The index has exactly the messages of each mailbox."""

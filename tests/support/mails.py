@@ -3,13 +3,14 @@
 import base64
 from email.message import EmailMessage
 
+SENDER = "ann@sender.example"
 EICAR = rb"X5O!P%@AP[4\PZX54(P^)7CC)7}$" + b"EICAR-STANDARD-ANTIVIRUS-TEST-FILE!$H+H*"
 GTUBE = "XJS*C4JDBQADN1.NSBN3*2IDNEN*" + "GTUBE-STANDARD-ANTI-UBE-TEST-EMAIL*C.34X"
 
 
 def compose(subject: str, text: str, html: str = "", attach: bytes = b"") -> bytes:
     mail = EmailMessage()
-    mail["From"] = "Ann Sender <ann@sender.example>"
+    mail["From"] = f"Ann Sender <{SENDER}>"
     mail["To"] = "alice@postriver.test"
     mail["Subject"] = subject
     mail["Date"] = "Tue, 24 Nov 2026 10:00:00 +0000"

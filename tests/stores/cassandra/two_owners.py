@@ -54,7 +54,8 @@ from tests.stores.cassandra.conftest import ScopedSession
 from tests.stores.cassandra.paused_session import PausedSession
 from tests.support.agent_builders import OneTry, mailbox_ports
 from tests.support.cassandra import CassandraNode
-from tests.system.two_workers.mailbox_commands import USERS, CommandGenerator
+from tests.support.correspondents import received
+from tests.system.two_workers.mailbox_commands import USERS, CommandGenerator, sender_of
 
 # Messages in a chunk of a bulk command, deliveries written together: rules of two versions.
 CHUNKS = (2, 5)
@@ -261,6 +262,9 @@ async def check(late: Owner, owner: Owner, log: list[Command], session: ScopedSe
         delivered = {one.message_id for one in log if _is_delivery(one, user_id)}
         assert delivered <= set(await store.rows(user_id, sorted(delivered))), "a mail is lost"
         assert (await store.check(user_id)).differences == ()
+        if not folded:
+            found = await store.correspondents(user_id, "from-", limit=9)
+            assert {one.address: one.received for one in found} == received(journal, sender_of)
     await _check_cells(late, owner, session)
 
 

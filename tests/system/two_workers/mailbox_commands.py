@@ -21,13 +21,18 @@ from schemas.events.mailbox_commands import (
     MessageCommand,
     TrashMessages,
 )
-from schemas.mail import HeaderSummary, Verdict
+from schemas.mail import EmailAddress, HeaderSummary, Verdict
 
 USERS = tuple(f"user-{number:02}" for number in range(50))
 FOLDERS_USED = ("inbox", "inbox", "junk", "archive", "own-0", "own-1")
 WORDS = ("$seen", "$seen", "$flagged", "Work", "no keyword")
 REPEATED_WITHIN = 400  # commands, so that a repeat often comes after a kill
 CHUNK_MAX = 4  # so that bulk folder commands need several chunks
+
+
+def sender_of(mail_id: str) -> str:
+    """The sender of a generated mail: one of a few, so that steps change the same rows."""
+    return f"from-{int(mail_id.rpartition('-')[2]) % 3}@example.org"
 
 
 class CommandGenerator:
@@ -79,7 +84,12 @@ class CommandGenerator:
             keywords=tuple(self._words()[:1]) if self._dice.random() < 0.2 else (),
             content=Stored(mail, 10, "0" * 64),
             received_at_ms=1_700_000_000_000 + self._dice.randrange(10**9),
-            head=HeaderSummary(subject=mail, message_id=mail, in_reply_to=tuple(known[-9:-8])),
+            head=HeaderSummary(
+                subject=mail,
+                sender=EmailAddress("", sender_of(mail)),
+                message_id=mail,
+                in_reply_to=tuple(known[-9:-8]),
+            ),
             verdict=Verdict(outcome="clean"),
             hops=(),
         )
