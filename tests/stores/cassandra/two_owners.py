@@ -250,6 +250,17 @@ async def run(seed: int, connected: CassandraSession, scope: str) -> str:
 
 
 async def check(late: Owner, owner: Owner, log: list[Command], session: ScopedSession) -> None:
+    await check_mailboxes([*late.outcomes, *owner.outcomes], log, session)
+    await _check_cells(late, owner, session)
+
+
+async def check_mailboxes(
+    outcomes: Sequence[tuple[int, Event]], log: list[Command], session: ScopedSession
+) -> None:
+    """Check that each mailbox is what its journal says, and what was published is in the journal.
+
+    `outcomes`: offsets in the log, and what was published.
+    """
     store = CassandraMailStore(session)
     for user_id in sorted({command.user_id for command in log}):
         seq = (await store.load(user_id)).seq
@@ -258,14 +269,13 @@ async def check(late: Owner, owner: Owner, log: list[Command], session: ScopedSe
         assert [entry.seq for entry in journal] == list(range(folded + 1, seq + 1))
         ids = [entry.command_id for entry in journal]
         assert len(set(ids)) == len(ids), "a command was applied twice"
-        _check_outcomes(user_id, folded, journal, log, [*late.outcomes, *owner.outcomes])
+        _check_outcomes(user_id, folded, journal, log, outcomes)
         delivered = {one.message_id for one in log if _is_delivery(one, user_id)}
         assert delivered <= set(await store.rows(user_id, sorted(delivered))), "a mail is lost"
         assert (await store.check(user_id)).differences == ()
         if not folded:
             found = await store.correspondents(user_id, "from-", limit=9)
             assert {one.address: one.received for one in found} == received(journal, sender_of)
-    await _check_cells(late, owner, session)
 
 
 def _is_delivery(command: Command, user_id: str) -> bool:
