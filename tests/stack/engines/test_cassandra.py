@@ -11,6 +11,7 @@ from cli.config.config import load
 from cli.programs import programs
 from schemas.cql.mail_store import MAIL, SETTINGS
 from stack.engines.cassandra import CassandraConfig, CassandraMissing, cassandra
+from stack.engines.cassandra_commit_log import remove_empty_segments
 from stack.engines.java import JavaMissing
 from stack.state_folder import StateFolder, claimed
 from stores.cassandra.migrations import migrate
@@ -61,6 +62,16 @@ def test_only_the_distributed_profile_starts_it(tmp_path: Path) -> None:
         assert ({"cassandra", "opensearch", "redis", "versitygw"} <= names) == (
             profile == "distributed"
         )
+
+
+def test_a_segment_with_any_octet_stays(tmp_path: Path) -> None:
+    """A damaged header is no reason to remove what follows it."""
+    zeros = bytes(3 * 1024 * 1024)
+    segments = {"1": b"", "2": zeros, "3": zeros + b"\1", "4": b"\xff" * 18, "5": b"\0" * 40 + b"x"}
+    for name, octets in segments.items():
+        (tmp_path / f"CommitLog-7-{name}.log").write_bytes(octets)
+    remove_empty_segments(tmp_path)
+    assert {path.stem[-1] for path in tmp_path.iterdir()} == {"3", "4", "5"}
 
 
 @pytest.mark.distributed
