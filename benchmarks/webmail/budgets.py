@@ -31,6 +31,8 @@ BUDGETS = {
     "first_warm_ms": Budget("first list, warm", "ms", {QUARTER: 450}),
     "first_device_ms": Budget("first list from the device", "ms", {QUARTER: 300}),
     "first_far_ms": Budget("first list, cold, 40 ms away", "ms", {QUARTER: 1_300}),
+    "live_cold_ms": Budget("the page answers keys, cold", "ms"),
+    "live_warm_ms": Budget("the page answers keys, warm", "ms"),
     "open_prefetched_ms": Budget("open a mail that was prefetched, p95", "ms", {QUARTER: 50}),
     "open_ms": Budget("open another mail, p95", "ms", {FULL: 100, QUARTER: 150}),
     "archive_ms": Budget("archive: key to paint, p95", "ms", {QUARTER: 50}),

@@ -79,9 +79,9 @@ async def _use(
     """Read, change, search and scroll on one page."""
     async with signed_in(browser, stack, mailbox.token) as context:
         page = await tab(context, rate)
-        await page.first_list_ms(f"{stack.config.http_url}/")
+        await page.open(f"{stack.config.http_url}/")
         figures: dict[str, float | None] = {**await using.opening(page, work.opened)}
-        await page.first_list_ms(f"{stack.config.http_url}/mail/inbox")
+        await page.open(f"{stack.config.http_url}/mail/inbox")
         figures |= await using.keys(page, work.keys)
         figures |= await scrolling.jumping(page, work.jumps)
         figures |= await scrolling.flinging(page, work.frames, work.flings)
@@ -93,7 +93,7 @@ async def _stay(browser: Browser, stack: Stack, mailbox: Mailbox, work: Work) ->
     """Wait for new mail on one page, and scroll through all of the list."""
     async with signed_in(browser, stack, mailbox.token) as context:
         page = await tab(context, 1)
-        await page.first_list_ms(f"{stack.config.http_url}/")
+        await page.open(f"{stack.config.http_url}/")
         await page.page.locator(".connection[data-state=live]").wait_for(state="attached")
         figures = await using.arriving(
             page, mailbox.sender, mailbox.corpus, mailbox.address, work.arrivals

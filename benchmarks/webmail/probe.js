@@ -8,6 +8,7 @@ globalThis.probe = (() => {
 
   const conditions = {
     rows: rowsNow,
+    live: () => one("#page:not([inert]) .rows .row") && rowsNow(), // not the copy of the last screen
     // The conversation of `row` with the whole text of its message.
     reading: (row, former) => {
       const article = one(".conversation article.open"), frame = article?.querySelector("iframe.mail");
@@ -64,6 +65,7 @@ globalThis.probe = (() => {
   // `result` becomes the time (performance.now) at which the condition was painted.
   probe.whenever = (name, ...values) => { probe.result = painted(() => conditions[name](...values)); };
   probe.firstList = painted(rowsNow);
+  probe.live = painted(conditions.live);
 
   probe.rowsInView = () => {
     const view = one(".rows").getBoundingClientRect();

@@ -30,9 +30,21 @@ class Tab:
             return await self.page.evaluate(name, list(values))
 
     async def first_list_ms(self, url: str) -> float:
-        """Open `url`; return the time from the begin of the navigation to the painted rows."""
+        """Open `url`; return the time from the begin of the navigation to the painted rows.
+
+        They may be those of the last screen, which a service worker puts into the page.
+        """
         await self.page.goto(url, wait_until="commit")
         return float(await self.run("() => probe.firstList"))
+
+    async def live_ms(self) -> float:
+        """Return the same time for the rows of the page itself, which answers keys then."""
+        return float(await self.run("() => probe.live"))
+
+    async def open(self, url: str) -> None:
+        """Open `url` and wait until the page answers keys."""
+        await self.first_list_ms(url)
+        await self.live_ms()
 
     async def input_ms(self, act: Awaitable[Any], condition: str, *values: Any) -> float:
         """Do `act`, a key or a click; return the time until `condition` was painted."""

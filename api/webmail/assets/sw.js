@@ -8,6 +8,9 @@ const SHELLS_MAX = 2; // pages of the version before may be open still
 const VIEWS_MAX = 500;
 const WAIT_MS = 5000; // for the network, where there is a copy
 const FRESH_MS = 300_000; // a view that was read ahead is shown without asking again
+const LAST_SCREEN = "/last-screen"; // in the cache of mail
+const SCREENS = new Set(["/", "/mail/inbox"]); // addresses of the first screen
+const PLACE = '<div id="page"></div>';
 const VIEW = /^\/v1\/messages\/[^/]+\/view$/;
 
 addEventListener("install", (event) => event.waitUntil(install(event)));
@@ -37,13 +40,31 @@ addEventListener("fetch", (event) => {
   if (origin !== location.origin || request.method !== "GET") return;
   if (VIEW.test(pathname)) event.respondWith(view(event, pathname, search));
   else if (pathname.startsWith("/web/")) event.respondWith(file(request));
-  else if (request.mode === "navigate" && !pathname.startsWith("/v1/")) event.respondWith(page(request));
+  else if (request.mode === "navigate" && !pathname.startsWith("/v1/")) event.respondWith(SCREENS.has(pathname + search) ? pageWithScreen(request) : page(request));
 });
 
 // Files never change under their address.
 const file = async (request) => (await caches.match(request)) ?? fetch(request);
 
 const page = (request) => networkFirst(request, async () => (await caches.open(SHELL)).match("/"));
+
+// The page with the first screen as it was last (list/last-screen.js), until its scripts have run.
+async function pageWithScreen(request) {
+  const [answer, screen] = await Promise.all([page(request), lastScreen().catch(() => null)]);
+  if (!screen || answer.status !== 200) return answer;
+  const text = await answer.text(), headers = new Headers(answer.headers);
+  for (const name of ["Content-Encoding", "Content-Length"]) headers.delete(name);
+  const isSame = text.includes(`"/web/${screen.version}/`);
+  return new Response(isSame ? text.replace(/<html[^>]*>/, () => screen.root).replace(PLACE, () => `${PLACE}<div id="last-screen" inert>${screen.screen}</div>`) : text, { headers });
+}
+
+const lastScreen = async () => (await (await mailCache())?.match(LAST_SCREEN))?.json();
+
+// There is one while the user lets the page keep copies.
+async function mailCache() {
+  const name = (await caches.keys()).find((one) => one.startsWith("mail "));
+  return name && caches.open(name);
+}
 
 // The network's answer; where there is none, or none in time, the copy.
 async function networkFirst(request, copyOf) {
@@ -54,10 +75,9 @@ async function networkFirst(request, copyOf) {
   return answer && answer.status < 500 ? answer : copy;
 }
 
-// A view keeps its headers, so its own policy too; one with remote images is not kept. There is a cache while the user lets the page keep copies.
+// A view keeps its headers, so its own policy too; one with remote images is not kept.
 async function view(event, pathname, search) {
-  const name = (await caches.keys()).find((one) => one.startsWith("mail "));
-  const cache = name && await caches.open(name), kept = await cache?.match(pathname);
+  const cache = await mailCache(), kept = await cache?.match(pathname);
   if (!search && kept && isFresh(kept)) return kept;
   const answer = await networkFirst(event.request, async () => kept).catch(() => null);
   if (answer?.status === 200 && cache && !search) event.waitUntil(keepView(cache, pathname, answer.clone()));
@@ -74,6 +94,6 @@ function isFresh(kept) {
 async function keepView(cache, pathname, answer) {
   await cache.delete(pathname);
   await cache.put(pathname, answer);
-  const views = await cache.keys();
+  const views = (await cache.keys()).filter(({ url }) => VIEW.test(new URL(url).pathname));
   await Promise.all(views.slice(0, Math.max(0, views.length - VIEWS_MAX)).map((one) => cache.delete(one)));
 }

@@ -28,7 +28,12 @@ async function load(known) {
   current = known; // with its words: what is drawn before is in the former language
   plural = new Intl.PluralRules(current);
   formats.clear();
-  document.documentElement.lang = current;
+  setOnRoot(document.documentElement, { lang: current });
+}
+
+// Sets what has changed: for any other value too the browser styles the whole page again.
+export function setOnRoot(target, values) {
+  for (const [name, value] of Object.entries(values)) if (target[name] !== value) target[name] = value;
 }
 
 const wordsOf = async (folder, tag) => (await fetch(fileAt(`${folder}words.${tag}.json`))).json();

@@ -41,7 +41,8 @@ KEPT = """async ({store, count}) => {
 VIEWS = """async (count) => {
   for (;;) {
     const name = (await caches.keys()).find((one) => one.startsWith("mail "));
-    if (name && (await (await caches.open(name)).keys()).length >= count) return;
+    const urls = name ? (await (await caches.open(name)).keys()).map((one) => one.url) : [];
+    if (urls.filter((url) => url.endsWith("/view")).length >= count) return;
     await new Promise((resolve) => { setTimeout(resolve, 50); });
   }
 }"""

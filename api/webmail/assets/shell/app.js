@@ -2,7 +2,7 @@
 
 import { html, render, useEffect, useSignal } from "../vendor/preact.js";
 import { fileAt } from "../files.js";
-import { language, loadWords, preferredLanguage, t } from "../words.js";
+import { language, loadWords, preferredLanguage, setOnRoot, t } from "../words.js";
 import { useActs } from "../keys.js";
 import { go, listPath, route } from "../router.js";
 import { composers, connection, dialog, drawer, inboxUnread, newVersion, notice, openComposer, outbox, reloadPage, session, settings } from "../store/state.js";
@@ -109,7 +109,7 @@ function Title() {
   return null;
 }
 
-document.documentElement.dataset.theme = localStorage.getItem("theme") ?? "system";
+setOnRoot(document.documentElement.dataset, { theme: localStorage.getItem("theme") ?? "system" });
 let follow = null;
 session.subscribe((state) => {
   if (state === "in") follow ??= followRoute();
@@ -119,6 +119,13 @@ session.subscribe((state) => {
 });
 begin(); // beside the words
 await loadWords(preferredLanguage());
-// What comes soon is the first thing that is drawn; later there is a screen that says that it will come.
-await new Promise((resolve) => { setTimeout(resolve, STARTING_MS); session.subscribe((state) => { if (state !== "starting") resolve(); }); });
+// What comes soon is the first thing that is drawn. If it comes later, there is a screen that says that it will come, or the last
+// screen (list/last-screen.js).
+const last = document.getElementById("last-screen");
+await new Promise((resolve) => {
+  if (!last) setTimeout(resolve, STARTING_MS);
+  session.subscribe((state) => { if (state !== "starting") resolve(); });
+  notice.subscribe((words) => { if (words) resolve(); });
+});
+last?.remove();
 render(html`<${App} />`, document.getElementById("page"));

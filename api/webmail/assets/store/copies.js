@@ -10,6 +10,7 @@ const LISTS_MAX = 25;
 const ROWS_MAX = 200; // of a list
 const THREADS_MAX = 500;
 const BYTES_MAX = 50_000_000; // of all conversations
+export const LAST_SCREEN = "/last-screen"; // in the cache of mail
 const WAIT_MS = 1000; // a copy is written once for changes that follow each other
 const waiting = new Map(); // store and key → timer
 
@@ -17,7 +18,10 @@ const waiting = new Map(); // store and key → timer
 export async function beginCopies(state) {
   if (!keepsCopies()) return forgetCopies();
   followAccount(state);
-  if (globalThis.caches) await caches.open(mailCache());
+  if (globalThis.caches) {
+    const cache = await caches.open(mailCache());
+    import("../list/last-screen.js").then(({ followScreen }) => followScreen(cache));
+  }
   return startWorker();
 }
 
@@ -30,7 +34,7 @@ export function followAccount(state) {
   });
 }
 
-function later(store, key, write) {
+export function later(store, key, write) {
   const name = `${store} ${key}`, user = me.peek()?.id;
   clearTimeout(waiting.get(name));
   waiting.set(name, setTimeout(() => {
@@ -69,7 +73,10 @@ const keepWithin = (store, key, value, countMax) => alone(async () => {
 // Deleted mail is not kept either.
 export const forgetMessage = (id) => alone(async () => {
   const uses = (await keptAt("account", "threads")) ?? {}, key = Object.keys(uses).find((one) => uses[one].ids.includes(id));
-  if (globalThis.caches && await caches.has(mailCache())) await (await caches.open(mailCache())).delete(`/v1/messages/${id}/view`);
+  if (globalThis.caches && await caches.has(mailCache())) {
+    const cache = await caches.open(mailCache());
+    await Promise.all([cache.delete(`/v1/messages/${id}/view`), cache.delete(LAST_SCREEN)]);
+  }
   if (!key) return;
   delete uses[key];
   await release("threads", key);

@@ -1,0 +1,51 @@
+// The first screen as it is, kept as HTML on this device: the service worker puts it into the page at the next start, so
+// that it is shown before a script has run. It is inert, and gone when the page itself is there (shell/app.js).
+
+import { effect, untracked } from "../vendor/preact.js";
+import { VERSION } from "../files.js";
+import { LAST_SCREEN, later } from "../store/copies.js";
+import { t } from "../words.js";
+import { calm, folders, session, settings } from "../store/state.js";
+import { rowNode } from "./rows.js";
+import { list, place, selected } from "./current.js";
+
+const OVER_THE_PAGE = ".banner, .shade, .composers, .toasts, dialog";
+
+let cache = null, stop = null;
+export function followScreen(mailCache) {
+  cache = mailCache;
+  stop ??= effect(() => {
+    void [list.value?.version.value, selected.value, folders.value, settings.value];
+    untracked(() => later("screen", "inbox", () => calm().then(keepScreen)));
+  });
+}
+
+async function keepScreen() {
+  const one = list.value, page = document.querySelector("#page > .page:has(.canvas)");
+  if (!page || session.value !== "in" || !one || !isFirst(one) || selected.value.size) return;
+  const record = { version: VERSION, root: document.documentElement.cloneNode().outerHTML.replace("</html>", ""), screen: screenOf(page, one).outerHTML };
+  await cache.put(LAST_SCREEN, new Response(JSON.stringify(record))); // without effect on a cache that was deleted
+}
+
+const isFirst = ({ query, total }) => query.kind === "folder" && query.folder === "inbox" && !query.filter && total !== null;
+
+// The page without what is open in it, and without styles of its own, which its policy refuses: rows follow each other.
+function screenOf(page, one) {
+  const copy = page.cloneNode();
+  Object.assign(copy.dataset, { reading: false, drawer: false });
+  copy.append(...[...page.children].filter((part) => !part.matches(OVER_THE_PAGE)).map((part) => part.cloneNode(!part.matches(".reader"))));
+  copy.querySelector(".canvas").replaceChildren(...rowsOf(one));
+  const line = copy.querySelector(".connection");
+  line.dataset.state = "connecting";
+  line.lastElementChild.textContent = t("line.connecting");
+  for (const node of copy.querySelectorAll("[popover]")) node.remove();
+  for (const node of copy.querySelectorAll("[style]")) node.removeAttribute("style");
+  return copy;
+}
+
+// The nodes of the first rows, as many as may be in view; none is selected or open.
+function rowsOf({ rows }) {
+  const count = Math.ceil(innerHeight / (document.querySelector(".canvas > .row")?.height ?? innerHeight)), gap = rows.findIndex((row) => !row);
+  const state = { isSelected: () => false, isOpen: () => false, isCurrent: () => false, place: place.value };
+  return rows.slice(0, gap < 0 ? count : Math.min(gap, count)).map((row) => rowNode(row, {}, state));
+}
