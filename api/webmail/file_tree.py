@@ -29,11 +29,12 @@ TYPES = {
     ".json": "application/json",
     ".css": "text/css; charset=utf-8",
     ".svg": "image/svg+xml",
+    ".png": "image/png",
     ".txt": "text/plain; charset=utf-8",
     MAP: "application/json",
 }
 ICONS = f"{LIBRARIES}icons.svg"
-MARK = "favicon.svg"
+MARK = "brand.svg"
 VENDOR_FILES = ("preact.js", "editor.js", "icons.svg", "licences.txt")  # of web-vendor/
 NOT_KEPT = (ADMIN_FOLDER, f"{LIBRARIES}licences.txt")  # of no use without the service
 _IMPORT = re.compile(r'^import [^"\n]+"\./([^"\n]+)";$', re.MULTILINE)

@@ -14,7 +14,8 @@ globalThis.probe = (() => {
       const article = one(".conversation article.open"), frame = article?.querySelector("iframe.mail");
       if (!article || article.dataset.id === former || !location.pathname.endsWith(row)) return false;
       if (!frame) return article.querySelector(".plain");
-      return frame.contentDocument?.readyState === "complete" && frame.contentDocument.body?.childElementCount && frame.style.height;
+      // The height first: to ask for the document of an empty frame makes the browser prepare it for scripts.
+      return frame.style.height && frame.contentDocument?.readyState === "complete" && frame.contentDocument.body?.childElementCount;
     },
     gone: (row) => !one(`.rows [data-id="${row}"]`),
     selected: (row, value) => one(`.rows [data-id="${row}"]`)?.ariaSelected === value,

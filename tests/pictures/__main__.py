@@ -1,6 +1,7 @@
 """Take pictures of the main views of the webmail: light, dark, narrow, Korean.
 
-`python -m tests.pictures [FOLDER] [--format webp|png]`; without FOLDER into docs/pictures.
+`python -m tests.pictures [FOLDER] [--format webp|png]`; without FOLDER into docs/pictures, and
+the favicons too.
 """
 
 import argparse
@@ -12,6 +13,7 @@ from typing import Any
 from playwright.async_api import Browser, Page, async_playwright
 
 from api.config import ApiConfig
+from tests.pictures.favicons import write_favicons
 from tests.pictures.mailbox import fill
 from tests.support import ROOT
 from tests.support.browser import ARGUMENTS, CHROMIUM
@@ -40,6 +42,8 @@ async def main(folder: Path, kind: str, chosen: set[str]) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        if folder == FOLDER:
+            await write_favicons(browser)
         for look, options in LOOKS.items():
             world = World(config=ApiConfig(port=0))  # for each: nothing was read or written
             await world.open()

@@ -126,7 +126,7 @@ async def test_new_mail_is_notified_only_while_the_page_is_hidden(browser, world
     await expect(watched.row("while away")).to_be_visible()
     await expect(page).to_have_title("(2) Inbox · Postriver")
     icon = page.locator("link[rel=icon]")
-    await expect(icon).to_have_attribute("href", re.compile("favicon-unread.svg$"))
+    await expect(icon).to_have_attribute("href", re.compile("favicon-unread.png$"))
     shown = await page.evaluate("() => shown.map(({title, body}) => [title, body])")
     assert shown == [["Bob", ""]], "the subject is shown only if the user says so"
     await page.evaluate("() => { isAway = false; shown[0].onclick(); }")

@@ -6,13 +6,14 @@ import { VERSION } from "../files.js";
 import { LAST_SCREEN, later } from "../store/copies.js";
 import { t } from "../words.js";
 import { calm, folders, session, settings } from "../store/state.js";
-import { rowNode } from "./rows.js";
+import { make, rowNode } from "./rows.js";
 import { list, place, selected } from "./current.js";
 
 const OVER_THE_PAGE = ".banner, .shade, .composers, .toasts, dialog";
 
 let cache = null, stop = null;
 export function followScreen(mailCache) {
+  if (!document.body.getHTML) return; // a browser of before 2024
   cache = mailCache;
   stop ??= effect(() => {
     void [list.value?.version.value, selected.value, folders.value, settings.value];
@@ -23,9 +24,11 @@ export function followScreen(mailCache) {
 async function keepScreen() {
   const one = list.value, page = document.querySelector("#page > .page:has(.canvas)");
   if (!page || session.value !== "in" || !one || !isFirst(one) || selected.value.size) return;
-  const record = { version: VERSION, root: document.documentElement.cloneNode().outerHTML.replace("</html>", ""), screen: screenOf(page, one).outerHTML };
+  const record = { version: VERSION, root: htmlOf(document.documentElement.cloneNode()).replace("</html>", ""), screen: htmlOf(screenOf(page, one)) };
   await cache.put(LAST_SCREEN, new Response(JSON.stringify(record))); // without effect on a cache that was deleted
 }
+
+const htmlOf = (node) => make("div", {}, node).getHTML();
 
 const isFirst = ({ query, total }) => query.kind === "folder" && query.folder === "inbox" && !query.filter && total !== null;
 

@@ -17,8 +17,7 @@ export function MailFrame({ message, view, pictures, onMissing }) {
   const paint = () => {
     const scheme = !view.own_colours && (theme === "dark" || (theme === "system" && dark.matches)) ? "dark" : "light";
     frame.current.style.colorScheme = scheme;
-    const root = frame.current.contentDocument?.documentElement;
-    if (root) root.style.colorScheme = scheme;
+    if (isThere(frame.current)) frame.current.contentDocument.documentElement.style.colorScheme = scheme;
   };
   useLayoutEffect(() => { // at once: the document is asked for before the page around it is painted
     const node = frameIn(place.current, viewOf(message.id, { pictures }));
@@ -28,7 +27,6 @@ export function MailFrame({ message, view, pictures, onMissing }) {
     node.title = t("message.frame", { subject: message.subject });
     const loaded = () => {
       const inside = node.contentDocument;
-      if (inside?.URL === "about:blank") return;
       if (!inside || isEmpty(node)) return onMissing();
       const fit = () => { node.style.height = `${Math.max(24, Math.ceil(inside.documentElement.getBoundingClientRect().height))}px`; };
       sizes = new ResizeObserver(fit);

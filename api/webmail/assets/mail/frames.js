@@ -22,8 +22,8 @@ export function loadAhead(messageId) {
   if (!store.moveBefore || navigator.connection?.saveData || document.querySelector(`iframe[src="${address}"]`)) return;
   const shown = document.querySelector(".conversation iframe.mail"), frame = newFrame();
   if (shown) store.style.width = `${shown.clientWidth}px`;
+  frame.src = address; // before it is in the document: else it loads an empty one first
   store.append(frame);
-  frame.src = address;
   ahead.set(address, frame);
   if (ahead.size > AHEAD_MAX) drop(ahead.keys().next().value);
 }
@@ -37,8 +37,8 @@ export function frameIn(place, address) {
   } else {
     drop(address);
     frame = newFrame();
-    place.append(frame);
     frame.src = address;
+    place.append(frame);
   }
   frame.className = "mail";
   return frame;
@@ -47,10 +47,13 @@ export function frameIn(place, address) {
 // Whether the document is there, but nothing is in it, as without the service.
 export const isEmpty = (frame) => isThere(frame) && !frame.contentDocument.body?.hasChildNodes();
 
-export const isThere = ({ contentDocument: inside }) => inside?.readyState === "complete" && inside.URL !== "about:blank";
+// Before that, nothing may ask for what is in a frame: the browser makes a world for scripts in it then, for nothing.
+export const isThere = (frame) => there.has(frame) && frame.contentDocument?.readyState === "complete";
+const there = new WeakSet(); // frames whose document was loaded
 
 function newFrame() {
   const frame = document.createElement("iframe");
+  frame.addEventListener("load", () => there.add(frame));
   frame.sandbox = SANDBOX;
   frame.referrerPolicy = "no-referrer";
   return frame;

@@ -36,8 +36,7 @@ function Conversation({ id, thread, wanted }) {
   };
   useLayoutEffect(() => { // before keys can go anywhere else
     const first = messages.find((one) => one.id === wanted) ?? messages.find((one) => one.unread) ?? last;
-    pane.current.querySelector(`[data-id="${first.id}"]`)?.scrollIntoView({ block: messages.length > 1 ? "start" : "nearest" });
-    if (messages.length === 1 || first === messages[0]) pane.current.scrollTop = 0;
+    if (first !== messages[0]) pane.current.querySelector(`[data-id="${first.id}"]`)?.scrollIntoView({ block: "start" });
     heading.current.focus({ preventScroll: true });
   }, []);
   useMissingBodies(id, messages, bodies, open);

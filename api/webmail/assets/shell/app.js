@@ -102,7 +102,7 @@ function Title() {
   const unread = inboxUnread.value, title = ["settings", "admin", "scheduled"].includes(route.value.name) ? t(route.value.name) : list.value ? titleOf(list.value.query) : "";
   useEffect(() => {
     document.title = `${unread ? `(${unread}) ` : ""}${title} · Postriver`;
-    const link = document.querySelector("link[rel=icon]"), address = fileAt(unread ? "favicon-unread.svg" : "favicon.svg");
+    const link = document.querySelector("link[rel=icon]"), address = fileAt(unread ? "favicon-unread.png" : "favicon.png");
     if (link.getAttribute("href") !== address) link.href = address;
     navigator.setAppBadge?.(unread).catch(() => {});
   }, [unread, title]);

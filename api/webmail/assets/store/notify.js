@@ -17,7 +17,7 @@ export function notify(message) {
   const isMany = recent.length > SINGLE_MAX;
   const title = isMany ? t("notify.many", { n: recent.length }) : shows === "nothing" ? t("notify.one") : nameOf(message.from);
   const text = !isMany && shows === "all" ? message.subject : "";
-  const shown = new Notification(title, { body: text, tag: isMany ? "many" : message.id, icon: fileAt("favicon.svg") });
+  const shown = new Notification(title, { body: text, tag: isMany ? "many" : message.id, icon: fileAt("favicon.png") });
   shown.onclick = () => {
     focus();
     go(isMany ? listPath({ kind: "folder", folder: "inbox", query: {} }) : `/mail/${message.folder_ids[0]}/${message.thread_id}`);
