@@ -44,7 +44,7 @@ async def test_the_first_screen_is_there_before_the_scripts(browser, world) -> N
     await page.get_by_role("button", name="Account and display").click()
     await page.get_by_role("menuitemcheckbox", name="Dark").click()
     await page.evaluate(KEPT, "third")
-    await watched.row("third").click()  # what is open, or selected, is none of it
+    await watched.row("third").click()  # what is open or selected is left out
     await expect(page.locator(".plain")).to_have_text("Hello")
     await page.keyboard.press("u")
     await page.keyboard.press("x")
