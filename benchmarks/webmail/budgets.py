@@ -51,6 +51,7 @@ BUDGETS = {
     "empty_load_ms": Budget("an empty page instead: first paint", "ms"),
     "empty_key_ms": Budget("an empty page: key to paint, p95", "ms"),
     "empty_mail_ms": Budget("an empty page: click to a mail in a new frame, p95", "ms"),
+    "empty_moved_ms": Budget("an empty page: click to a mail that was loaded before, p95", "ms"),
     "empty_frame_ms": Budget("an empty page: frames of the same fling, p95", "ms"),
 }
 

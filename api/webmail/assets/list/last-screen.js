@@ -36,13 +36,19 @@ const isFirst = ({ query, total }) => query.kind === "folder" && query.folder ==
 function screenOf(page, one) {
   const copy = page.cloneNode();
   Object.assign(copy.dataset, { reading: false, drawer: false });
-  copy.append(...[...page.children].filter((part) => !part.matches(OVER_THE_PAGE)).map((part) => part.cloneNode(!part.matches(".reader"))));
-  copy.querySelector(".canvas").replaceChildren(...rowsOf(one));
+  copy.append(...[...page.children].filter((part) => !part.matches(OVER_THE_PAGE)).map((part) => copyOf(part, one)));
   const line = copy.querySelector(".connection");
   line.dataset.state = "connecting";
   line.lastElementChild.textContent = t("line.connecting");
   for (const node of copy.querySelectorAll("[popover]")) node.remove();
   for (const node of copy.querySelectorAll("[style]")) node.removeAttribute("style");
+  return copy;
+}
+
+function copyOf(part, one) {
+  const isWhole = !part.matches(".reader, .list-pane, .rows, .canvas"), copy = part.cloneNode(isWhole);
+  if (part.matches(".list-pane, .rows")) copy.append(...[...part.children].map((child) => copyOf(child, one)));
+  if (part.matches(".canvas")) copy.append(...rowsOf(one));
   return copy;
 }
 
