@@ -11,12 +11,18 @@ INLINE_CSP = (  # of a file that our page displays
     "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'self'; sandbox"
 )
 NO_OPENER_POLICY = {"Cross-Origin-Opener-Policy": "unsafe-none"}  # HTML refuses it with sandbox
-PAGE_CSP = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; "
-    "connect-src 'self'; frame-src 'self'; worker-src 'self'; manifest-src 'self'; "
-    "base-uri 'none'; form-action 'self'; frame-ancestors 'none'; "
-    "require-trusted-types-for 'script'; trusted-types postriver dompurify"
-)
+
+
+def page_csp(style_sha256: str) -> str:
+    """The policy of the webmail's page, whose own style sheet has this hash (base64)."""
+    return (
+        "default-src 'none'; script-src 'self'; "
+        f"style-src 'self' 'sha256-{style_sha256}'; img-src 'self' data: blob:; "
+        "connect-src 'self'; frame-src 'self'; worker-src 'self'; manifest-src 'self'; "
+        "base-uri 'none'; form-action 'self'; frame-ancestors 'none'; "
+        "require-trusted-types-for 'script'; trusted-types postriver dompurify"
+    )
+
 
 WORKER_CSP = f"{CSP}; connect-src 'self'"  # of the webmail's service worker
 

@@ -1,10 +1,12 @@
 """The files of the webmail, read and packed once at start, under an address with their hash.
 
 The hash is of all files, so an address never has another content: browsers keep the files for a
-year and ask again for no file of a version that they have. Modules, style sheets and icons of the
-first screen come as one file each: every file costs a browser more than its octets.
+year and ask again for no file of a version that they have. Modules of the first screen are one
+file, and its style sheets and icons are in the page: every file costs a browser more than its
+octets, and a page whose styles come later may be laid out twice.
 """
 
+import base64
 import gzip
 import hashlib
 import json
@@ -18,7 +20,6 @@ ASSETS = Path(__file__).parent / "assets"
 ADMIN_FOLDER = "admin"
 FIRST_MODULE = "shell/app.js"
 FIRST_FILE = "first.js"
-FIRST_SHEET = "css/first.css"
 WORKER = "sw.js"  # a template, as the page is
 HASH_CHARS = 12
 LEVEL = 9
@@ -56,12 +57,14 @@ class StaticFile:
 class FileTree:
     """`files` by path below the hash; `index` is the page for every address of the webmail.
 
+    `style_sha256`, in base64, is of the style sheet in the page, which its policy allows alone.
     `worker` is the service worker, which keeps the page and the files of this version.
     """
 
     version: str
     files: dict[str, StaticFile]
     index: StaticFile
+    style_sha256: str
     worker: StaticFile
 
 
@@ -80,12 +83,13 @@ def read_tree(vendor: Path, assets: Path = ASSETS, *, without: str = "") -> File
     bodies |= joined(own, FIRST_MODULE, FIRST_FILE)
     bodies |= {f"{LIBRARIES}{name}": _library(vendor / name) for name in VENDOR_FILES}
     page = bodies.pop("index.html").replace(b"<!-- icons -->", _symbols(bodies))
-    page = _with_one_sheet(page, bodies)
+    page, style = _with_sheet(page, bodies)
     version = _hash({**bodies, "": page, WORKER: worker})
     return FileTree(
         version=version,
         files={name: _file(name, body) for name, body in bodies.items()},
         index=_file("index.html", _index(page, version, bodies)),
+        style_sha256=base64.b64encode(hashlib.sha256(style).digest()).decode(),
         worker=_file(WORKER, _worker(worker, version, bodies)),
     )
 
@@ -104,12 +108,12 @@ def _hash(bodies: dict[str, bytes]) -> str:
     return digest.hexdigest()[:HASH_CHARS]
 
 
-def _with_one_sheet(page: bytes, bodies: dict[str, bytes]) -> bytes:
-    """The page with one style sheet, which has the rules of its sheets in their order."""
+def _with_sheet(page: bytes, bodies: dict[str, bytes]) -> tuple[bytes, bytes]:
+    """The page with the rules of its sheets, in their order, in an element; and these rules."""
     names = [name.decode() for name in _SHEET.findall(page)]
-    bodies[FIRST_SHEET] = b"".join(bodies.pop(name) for name in names)
-    link = f'<link rel="stylesheet" href="{{{{web}}}}/{FIRST_SHEET}">\n<!-- modules -->'
-    return _SHEET.sub(b"", page).replace(b"<!-- modules -->", link.encode())
+    style = b"\n" + b"".join(bodies.pop(name) for name in names)
+    page = _SHEET.sub(b"", page)
+    return page.replace(b"<!-- styles -->", b"<style>" + style + b"</style>"), style
 
 
 def _symbols(bodies: dict[str, bytes]) -> bytes:

@@ -9,7 +9,7 @@ from pathlib import Path
 from aiohttp import hdrs, web
 
 from api.http.compression import accepts_gzip
-from api.http.security_headers import PAGE_CSP, WORKER_CSP
+from api.http.security_headers import WORKER_CSP, page_csp
 from api.problems import Problem, not_found
 from api.webmail.file_tree import (
     ADMIN_FOLDER,
@@ -76,7 +76,7 @@ class Webmail:
             hdrs.CACHE_CONTROL: "no-cache",
             hdrs.ETAG: self._etag,
             hdrs.LINK: f"</web/{tree.version}/{words}>; rel=preload; as=fetch; crossorigin",
-            "Content-Security-Policy": PAGE_CSP,
+            "Content-Security-Policy": page_csp(tree.style_sha256),
         }
         if request.headers.get(hdrs.IF_NONE_MATCH) == self._etag:
             return web.Response(status=304, headers=headers)

@@ -1,5 +1,8 @@
 """Files of the webmail: their addresses, headers and sizes; words in every language."""
 
+import base64
+import gzip
+import hashlib
 import json
 import re
 from pathlib import Path
@@ -20,7 +23,11 @@ from tests.support.edge_world import World
 SOURCES = sorted(path for path in ASSETS.rglob("*") if path.suffix in {".js", ".css", ".html"})
 LANGUAGES = ("en", "ko")
 SCRIPTS_MAX = 2  # of the first screen
-FIRST_SCREEN_MAX = {".js": 70 * 1024, ".css": 14 * 1024}  # octets in gzip
+SCRIPT_MAX, STYLE_MAX, REST_MAX = (
+    70 * 1024,
+    14 * 1024,
+    6 * 1024,
+)  # of the first screen, octets in gzip
 LATER_MAX = {("compose.js", "vendor/editor.js"): 45 * 1024, ("settings.js",): 10 * 1024}
 
 
@@ -49,6 +56,9 @@ async def test_files_have_the_address_of_their_version_and_are_kept(world: World
         csp = response.headers["Content-Security-Policy"]
     assert "require-trusted-types-for 'script'" in csp
     assert "unsafe" not in csp
+    (style,) = re.findall("<style>(.*?)</style>", page, re.DOTALL)
+    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    assert f"style-src 'self' 'sha256-{digest}';" in csp
     async with client.get("/", headers={"If-None-Match": etag}) as response:
         assert response.status == 304
     addresses = re.findall(r'(?:href|src)="(/web/[^"]+)"', page)
@@ -111,9 +121,11 @@ async def test_without_its_libraries_the_page_says_so(tmp_path: Path) -> None:
 
 def test_the_first_screen_is_small(tree: FileTree) -> None:
     assert len(first_files(tree, ".js")) <= SCRIPTS_MAX
-    for suffix, limit in FIRST_SCREEN_MAX.items():
-        assert 0 < sum(packed(tree, name) for name in first_files(tree, suffix)) <= limit
-    assert len(tree.index.packed or b"") <= 6 * 1024  # with the icons
+    assert 0 < sum(packed(tree, name) for name in first_files(tree, ".js")) <= SCRIPT_MAX
+    assert first_files(tree, ".css") == []
+    before, style, after = re.split(b"<style>|</style>", tree.index.body)
+    assert 0 < len(gzip.compress(style)) <= STYLE_MAX
+    assert 0 < len(gzip.compress(before + after)) <= REST_MAX  # with the icons
     assert all(packed(tree, f"words.{language}.json") <= 6 * 1024 for language in LANGUAGES)
 
 
