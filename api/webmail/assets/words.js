@@ -1,6 +1,7 @@
 // Words in the user's language, and dates, numbers and sizes as that language writes them.
 
 import { fileAt } from "./files.js";
+import { setLanguage } from "./root.js";
 
 const LANGUAGES = ["en", "ko"];
 const DAY_MS = 86_400_000;
@@ -28,12 +29,7 @@ async function load(known) {
   current = known; // with its words: what is drawn before is in the former language
   plural = new Intl.PluralRules(current);
   formats.clear();
-  setOnRoot(document.documentElement, { lang: current });
-}
-
-// Sets what has changed: for any other value too the browser styles the whole page again.
-export function setOnRoot(target, values) {
-  for (const [name, value] of Object.entries(values)) if (target[name] !== value) target[name] = value;
+  setLanguage(current);
 }
 
 const wordsOf = async (folder, tag) => (await fetch(fileAt(`${folder}words.${tag}.json`))).json();

@@ -36,7 +36,8 @@ export function firstPage(page) {
   if (isInbox(list.value?.query)) list.value.start(page);
   else first = page;
 }
-const isInbox = (query) => query?.kind === "folder" && query.folder === "inbox" && !query.filter && query.conversations;
+export const isWholeInbox = (query) => query?.kind === "folder" && query.folder === "inbox" && !query.filter;
+const isInbox = (query) => isWholeInbox(query) && query.conversations;
 export const keyOf = (path, conversations) => JSON.stringify([path, conversations]);
 
 function show(key) {

@@ -3,11 +3,11 @@
 
 import { effect, untracked } from "../vendor/preact.js";
 import { VERSION } from "../files.js";
-import { LAST_SCREEN, later } from "../store/copies.js";
+import { LAST_SCREEN, firstOf, later } from "../store/copies.js";
 import { t } from "../words.js";
 import { calm, folders, session, settings } from "../store/state.js";
 import { make, rowNode } from "./rows.js";
-import { list, place, selected } from "./current.js";
+import { isWholeInbox, list, place, selected } from "./current.js";
 
 const OVER_THE_PAGE = ".banner, .shade, .composers, .toasts, dialog";
 
@@ -23,14 +23,12 @@ export function followScreen(mailCache) {
 
 async function keepScreen() {
   const one = list.value, page = document.querySelector("#page > .page:has(.canvas)");
-  if (!page || session.value !== "in" || !one || !isFirst(one) || selected.value.size) return;
+  if (!page || session.value !== "in" || !isWholeInbox(one?.query) || one.total === null || selected.value.size) return;
   const record = { version: VERSION, root: htmlOf(document.documentElement.cloneNode()).replace("</html>", ""), screen: htmlOf(screenOf(page, one)) };
   await cache.put(LAST_SCREEN, new Response(JSON.stringify(record))); // without effect on a cache that was deleted
 }
 
 const htmlOf = (node) => make("div", {}, node).getHTML();
-
-const isFirst = ({ query, total }) => query.kind === "folder" && query.folder === "inbox" && !query.filter && total !== null;
 
 // The page without what is open in it, and without styles of its own, which its policy refuses: rows follow each other.
 function screenOf(page, one) {
@@ -54,7 +52,7 @@ function copyOf(part, one) {
 
 // The nodes of the first rows, as many as may be in view; none is selected or open.
 function rowsOf({ rows }) {
-  const count = Math.ceil(innerHeight / (document.querySelector(".canvas > .row")?.height ?? innerHeight)), gap = rows.findIndex((row) => !row);
+  const count = Math.ceil(innerHeight / (document.querySelector(".canvas > .row")?.height ?? innerHeight));
   const state = { isSelected: () => false, isOpen: () => false, isCurrent: () => false, place: place.value };
-  return rows.slice(0, gap < 0 ? count : Math.min(gap, count)).map((row) => rowNode(row, {}, state));
+  return firstOf(rows, count).map((row) => rowNode(row, {}, state));
 }

@@ -47,7 +47,7 @@ export function frameIn(place, address) {
 // Whether the document is there, but nothing is in it, as without the service.
 export const isEmpty = (frame) => isThere(frame) && !frame.contentDocument.body?.hasChildNodes();
 
-// Before that, nothing may ask for what is in a frame: the browser makes a world for scripts in it then, for nothing.
+// Nothing may ask for the document of a frame before its load: the browser would prepare the empty one for scripts.
 export const isThere = (frame) => there.has(frame) && frame.contentDocument?.readyState === "complete";
 const there = new WeakSet(); // frames whose document was loaded
 

@@ -2,7 +2,8 @@
 
 import { html, render, useEffect, useSignal } from "../vendor/preact.js";
 import { fileAt } from "../files.js";
-import { language, loadWords, preferredLanguage, setOnRoot, t } from "../words.js";
+import { language, loadWords, preferredLanguage, t } from "../words.js";
+import { setLook } from "../root.js";
 import { useActs } from "../keys.js";
 import { go, listPath, route } from "../router.js";
 import { composers, connection, dialog, drawer, inboxUnread, newVersion, notice, openComposer, outbox, reloadPage, session, settings } from "../store/state.js";
@@ -109,7 +110,7 @@ function Title() {
   return null;
 }
 
-setOnRoot(document.documentElement.dataset, { theme: localStorage.getItem("theme") ?? "system" });
+setLook({ theme: localStorage.getItem("theme") ?? "system" });
 let follow = null;
 session.subscribe((state) => {
   if (state === "in") follow ??= followRoute();

@@ -1,7 +1,8 @@
 // Signing in and out, settings, and the mailbox in step with the server by the socket.
 
 import { signal } from "../vendor/preact.js";
-import { language, loadWords, preferredLanguage, setOnRoot, t, useZone } from "../words.js";
+import { language, loadWords, preferredLanguage, t, useZone } from "../words.js";
+import { setLook } from "../root.js";
 import { Failure, Line, ask, onUnauthorized } from "../wire.js";
 import { announcement, composers, connection, folders, dialog, held, identities, idle, limits, me, nameOf, notice, openComposer, outbox, reset, session, setCounts, settings, toast } from "./state.js";
 import { apply as applyToThreads, forget as forgetThreads, reloadAll, reloadCopies } from "./threads.js";
@@ -93,7 +94,7 @@ async function useSettings(values) {
   settings.value = { ...settings.value, ...values };
   const { theme, zone } = settings.value;
   localStorage.setItem("theme", theme);
-  setOnRoot(document.documentElement.dataset, { theme, density: settings.value.density });
+  setLook({ theme, density: settings.value.density });
   useZone(zone);
   if (settings.value.language) localStorage.setItem("language", settings.value.language);
   const before = language();

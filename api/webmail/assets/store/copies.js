@@ -43,9 +43,15 @@ export function later(store, key, write) {
   }, WAIT_MS));
 }
 
-// `rows` by position, as the server has them: those from the first on without a gap.
+// Of `rows` by position those from the first on without a gap, at most `countMax`.
+export function firstOf(rows, countMax) {
+  const gap = rows.findIndex((row) => !row);
+  return rows.slice(0, gap < 0 ? countMax : Math.min(gap, countMax));
+}
+
+// `rows` by position, as the server has them.
 export function keepList(key, rows) {
-  const gap = rows.findIndex((row) => !row), first = rows.slice(0, Math.min(gap < 0 ? rows.length : gap, ROWS_MAX));
+  const first = firstOf(rows, ROWS_MAX);
   later("lists", key, () => keepWithin("lists", key, { rows: first }, LISTS_MAX));
 }
 
